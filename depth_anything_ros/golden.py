@@ -1,0 +1,109 @@
+"""The golden sample: one image and the depth the exporter got for it, which every engine must reproduce at load."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_anything_ros.errors import EngineError, SpecError
+from depth_anything_ros.spec import sha256_of
+
+if TYPE_CHECKING:
+    from depth_anything_ros.engine import DepthEngine
+
+BF16_TOLERANCE = 0.02
+"""Mean relative difference beyond which bf16 is taken for broken rather than rounded."""
+SKY_TOLERANCE = 0.02
+"""Share of the pixels that may change between sky and not sky, as their score lies on the threshold."""
+
+
+@dataclass(frozen=True)
+class GoldenSample:
+    """One checked input and output."""
+
+    image_hw3: NDArray[np.uint8]
+    """RGB at a size that the network takes."""
+    depth_hw: NDArray[np.float32]
+    """What ``infer`` gives for it: network metres, +Inf where sky."""
+    tolerance: float
+    """Largest accepted mean relative difference in fp32."""
+
+
+@dataclass(frozen=True)
+class GoldenError:
+    """How far an engine is from its golden sample."""
+
+    abs_rel: float
+    """Mean of abs(d - d_golden) / d_golden over the pixels that are finite in both."""
+    max_rel: float
+    sky_changed: float
+    """Share of the pixels that are finite in one and not in the other."""
+
+
+def save_golden(path: str | Path, sample: GoldenSample) -> None:
+    """Write a golden sample as .npz: to a temporary name beside ``path`` first, then renamed."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(
+                file, image_hw3=sample.image_hw3, depth_hw=sample.depth_hw, tolerance=np.float64(sample.tolerance)
+            )
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_golden(path: str | Path, sha256: str) -> GoldenSample:
+    """Read a golden sample; raises SpecError where it is absent, not the one that the spec names, or malformed."""
+    path = Path(path)
+    try:
+        found = sha256_of(path)
+        if found != sha256:
+            raise SpecError(f"{path} has the SHA-256 {found[:12]}…, its spec names {sha256[:12]}…")
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            image, depth = arrays["image_hw3"], arrays["depth_hw"]
+            tolerance = float(arrays["tolerance"])
+    except FileNotFoundError:
+        raise SpecError(f"no golden sample at {path}, which the spec names") from None
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError(f"{path} is not a golden sample: {error}") from error
+    if image.dtype != np.uint8 or depth.dtype != np.float32 or image.shape != (*depth.shape, 3) or depth.ndim != 2:
+        raise SpecError(
+            f"{path} holds image {image.dtype} {image.shape} and depth {depth.dtype} {depth.shape};"
+            " accepted: uint8 (h, w, 3) and float32 (h, w)"
+        )
+    return GoldenSample(image, depth, tolerance)
+
+
+def measure_golden(engine: DepthEngine, sample: GoldenSample) -> GoldenError:
+    """Run the engine on the sample's image and compare."""
+    depth_hw = engine.infer(sample.image_hw3[None])[0]
+    finite, expected = np.isfinite(depth_hw), np.isfinite(sample.depth_hw)
+    both = finite & expected
+    relative = np.abs(depth_hw[both] / sample.depth_hw[both] - 1.0)
+    if relative.size == 0:
+        return GoldenError(0.0, 0.0, float(np.mean(finite != expected)))
+    return GoldenError(float(relative.mean()), float(relative.max()), float(np.mean(finite != expected)))
+
+
+def check_golden(engine: DepthEngine, sample: GoldenSample) -> GoldenError:
+    """As ``measure_golden``; raises EngineError where the difference is more than rounding explains."""
+    error = measure_golden(engine, sample)
+    limit = sample.tolerance if engine.info.precision == "fp32" else max(sample.tolerance, BF16_TOLERANCE)
+    if not (error.abs_rel <= limit and error.sky_changed <= SKY_TOLERANCE):
+        raise EngineError(
+            f"{engine.spec.name} on {engine.info.engine} ({engine.info.precision}) misses its golden sample:"
+            f" abs_rel {error.abs_rel:.2g} (accepted {limit:.2g}), {error.sky_changed:.2%} of the pixels changed"
+            f" between sky and not sky (accepted {SKY_TOLERANCE:.0%})"
+        )
+    return error
