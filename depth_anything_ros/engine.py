@@ -16,9 +16,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from depth_anything_ros.errors import ConfigError, EngineError, MissingDependency, SpecError
-from depth_anything_ros.golden import GoldenError, check_golden, load_golden
-from depth_anything_ros.spec import EngineSpec, load_spec, spec_path_of
+from .errors import ConfigError, EngineError, MissingDependency, SpecError
+from .golden import GoldenError, check_golden, load_golden
+from .spec import EngineSpec, load_spec, spec_path_of
 
 ENGINES = ("auto", "openvino", "onnxruntime", "plane")
 PRECISIONS = ("auto", "fp32", "bf16")

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from depth_anything_ros.errors import EngineError, SpecError
-from depth_anything_ros.spec import sha256_of
+from .errors import EngineError, SpecError
+from .spec import sha256_of
 
 if TYPE_CHECKING:
-    from depth_anything_ros.engine import DepthEngine
+    from .engine import DepthEngine
 
 BF16_TOLERANCE = 0.02
 """Mean relative difference beyond which bf16 is taken for broken rather than rounded."""

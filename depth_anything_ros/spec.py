@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from depth_anything_ros.errors import SpecError
+from .errors import SpecError
 
 FORMAT_VERSION = 1
 RESIZE_KINDS = ("short_side", "long_side", "fixed")
@@ -31,7 +31,7 @@ class ResizeRule:
     """How a camera's image becomes the network's input; the aspect is kept to within one patch."""
 
     kind: str
-    """Which side gets ``side`` pixels: short_side, long_side, or fixed (both sides, the aspect is not kept)."""
+    """Which side gets ``side`` pixels: short_side, long_side, or fixed (both, a square: the aspect is lost)."""
     side: int
     """Length of that side [px]; a multiple of ``multiple``."""
     multiple: int = 14
@@ -79,7 +79,7 @@ class EngineSpec:
     resize: ResizeRule
     max_batch: int
     meaning: str
-    """metric_canonical: metres at ``canonical_focal_px``; metric_fixed: metres of its training camera; relative: unitless."""
+    """metric_canonical (metres at ``canonical_focal_px``), metric_fixed (metres of the training camera) or relative."""
     min_depth_m: float
     max_depth_m: float
     licence: Licence

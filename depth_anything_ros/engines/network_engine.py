@@ -1,0 +1,90 @@
+"""What all runtimes of an ONNX network share: input checks, one compiled network per input shape, sky, output checks.
+
+A leaf brings only a function that compiles the network for one static shape; this class needs no runtime itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import EngineInfo, apply_sky, check_images
+from ..errors import EngineError
+from ..spec import EngineSpec
+
+CompiledShape = Callable[[NDArray[np.uint8]], "tuple[NDArray[np.float32], NDArray[np.float32] | None]"]
+"""Runs one static shape: uint8 (n, h, w, 3) to new float32 arrays depth (n, h, w) and sky (n, h, w) or None."""
+
+MAX_SHAPES = 4
+"""Compiled networks kept; each holds its own copy of the weights, and one is enough for one camera."""
+
+
+class NetworkEngine:
+    """A ``DepthEngine`` over a function that compiles an ONNX network for one shape (n, h, w)."""
+
+    def __init__(
+        self, spec: EngineSpec, info: EngineInfo, compile_shape: Callable[[tuple[int, int, int]], CompiledShape]
+    ) -> None:
+        self.spec = spec
+        self.info = info
+        self._compile_shape: Callable[[tuple[int, int, int]], CompiledShape] | None = compile_shape
+        self._compiled: OrderedDict[tuple[int, int, int], CompiledShape] = OrderedDict()
+
+    def infer(self, images_nhw3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See ``DepthEngine.infer``."""
+        check_images(images_nhw3, self.spec)
+        n, h, w = images_nhw3.shape[:3]
+        run = self._compiled_for((n, h, w))
+        try:
+            depth_nhw, sky_nhw = run(np.ascontiguousarray(images_nhw3))
+        except Exception as error:
+            raise EngineError(f"{self._label} failed at {n}x{h}x{w}: {one_line(error)}") from error
+        for name, array in ((self.spec.depth_output, depth_nhw), (self.spec.sky_output, sky_nhw)):
+            if array is None:
+                continue
+            if array.shape != (n, h, w) or array.dtype != np.float32:
+                raise EngineError(
+                    f"{self._label} gave {name} as {array.dtype} {array.shape}; accepted: float32 {(n, h, w)}"
+                )
+            if np.isnan(np.min(array)):
+                raise EngineError(f"{self._label} gave NaN in {name}")
+        return apply_sky(depth_nhw, sky_nhw, self.spec)
+
+    def close(self) -> None:
+        """Free all compiled networks; calling it twice is fine."""
+        self._compiled.clear()
+        self._compile_shape = None
+
+    def __enter__(self) -> NetworkEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _label(self) -> str:
+        return f"{self.spec.name} on {self.info.engine}"
+
+    def _compiled_for(self, shape: tuple[int, int, int]) -> CompiledShape:
+        if self._compile_shape is None:
+            raise EngineError(f"{self._label} is closed")
+        run = self._compiled.pop(shape, None)
+        if run is None:
+            while len(self._compiled) >= MAX_SHAPES:
+                self._compiled.popitem(last=False)
+            run = self._compile_shape(shape)
+        self._compiled[shape] = run
+        return run
+
+
+def one_line(error: BaseException) -> str:
+    """The telling line of a runtime's message, which may lead with lines about its own sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Exception from")] or lines or [type(error).__name__]
+    return telling[0][:300]
