@@ -1,0 +1,92 @@
+"""The package's only metadata (pyproject.toml holds the build backend and the tools' settings).
+
+``training/`` is installed as ``depth_anything_ros_training``: in the checkout it is ``python -m training``, installed
+``python -m depth_anything_ros_training``, and no package called ``training`` lands in site-packages.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+NAME = "depth_anything_ros"
+TRAINING = f"{NAME}_training"
+
+
+def read_version() -> str:
+    """The version as the package states it, read without importing the package."""
+    found = re.search(r'^__version__ = "([^"]+)"$', (ROOT / NAME / "__init__.py").read_text("utf-8"), re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"{NAME}/__init__.py states no __version__")
+    return found.group(1)
+
+
+def opencv_requirement() -> list[str]:
+    """OpenCV from pip, unless there is one already: two in one process break each other.
+
+    colcon and ``pip --no-build-isolation`` run this in the environment that is installed into, and see its cv2.
+    An isolated build cannot see it; there DEPTH_ANYTHING_OPENCV=system says that cv2 comes from elsewhere.
+    """
+    choice = os.environ.get("DEPTH_ANYTHING_OPENCV", "")
+    if choice not in ("", "system", "pip"):
+        raise RuntimeError(f"DEPTH_ANYTHING_OPENCV={choice!r}: accepted are 'system' and 'pip'")
+    is_present = importlib.util.find_spec("cv2") is not None
+    if choice == "system" or (is_present and choice != "pip"):
+        return []
+    return ["opencv-python-headless>=4.5.4,<5"]
+
+
+# torch without a version of its own choosing: scripts/test installs the CPU build first.
+NETWORK = ["torch>=2.4", "transformers>=4.56", "onnx>=1.16"]
+
+setup(
+    name=NAME,
+    version=read_version(),
+    description="Metric depth images and point clouds from any robot camera, with or without ROS 2",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    python_requires=">=3.10",
+    # Never a bare find_packages(): it would take tests/ and training/ under their own names.
+    packages=[
+        *find_packages(include=[NAME, f"{NAME}.*"]),
+        TRAINING,
+        *(f"{TRAINING}.{package}" for package in find_packages("training")),
+    ],
+    package_dir={TRAINING: "training"},
+    package_data={
+        NAME: ["starter/*", "demo/*", "demo/*/*"],
+        TRAINING: ["recipes/*"],
+    },
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+    ],
+    zip_safe=False,
+    install_requires=[
+        "numpy>=1.21,<3",
+        *opencv_requirement(),
+        "onnxruntime>=1.17",
+        "rosbags>=0.11",
+        "pyyaml>=5.4",
+        "tqdm>=4.57",
+    ],
+    extras_require={
+        "openvino": ["openvino>=2025.0"],
+        "cloud": ["open3d>=0.18"],
+        "convert": NETWORK,
+        "train": [*NETWORK, "safetensors>=0.4"],
+        "test": [
+            *("pytest>=7.4", "hypothesis>=6.80"),
+            *("ruff>=0.12", "mypy>=1.15", "types-PyYAML"),
+            *("setuptools>=64", "wheel"),
+        ],
+    },
+    entry_points={"console_scripts": [f"{NAME} = {NAME}.cli:main"]},
+)
