@@ -6,14 +6,13 @@ are duck-typed: ROS 2 (``k d r p``), ROS 1 (``K D R P``) and any object with the
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from .errors import CameraError, MissingDependency
+from .errors import CameraError
 
 UNDISTORTED = "none"
 PLUMB_BOB = "plumb_bob"
@@ -29,8 +28,8 @@ _MODEL_NAMES = {
     "none": UNDISTORTED,
     "plumb_bob": PLUMB_BOB,
     "radtan": PLUMB_BOB,
-    # librealsense names the polynomial model after its authors. Its "inverse" variant is another function, so it is
-    # absent.
+    # librealsense's names. "Modified" differs from plumb_bob by products of radial and tangential terms, less than a
+    # calibration resolves; "inverse" is another function and therefore absent.
     "brown_conrady": PLUMB_BOB,
     "modified_brown_conrady": PLUMB_BOB,
     "rational_polynomial": RATIONAL,
@@ -110,10 +109,8 @@ def read_camera_info(info: Any, *, rectified: bool) -> dict[str, Any]:
 
 def read_calibration_yaml(path: Path) -> SimpleNamespace:
     """Return a CameraInfo-like object from a YAML file as ROS's camera_calibration writes it. Raises CameraError."""
-    try:
-        yaml = importlib.import_module("yaml")
-    except ImportError as error:
-        raise MissingDependency("yaml", "test") from error
+    import yaml
+
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -145,7 +142,7 @@ def _distortion(info: Any) -> tuple[str, tuple[float, ...]]:
     # In a message zeros say "no distortion" whatever the model's name: drivers leave them beside images they rectified.
     if all(c == 0.0 for c in values):
         return UNDISTORTED, ()
-    return normalise_distortion(str(info.distortion_model), values)
+    return normalise_distortion(str(getattr(info, "distortion_model", "")), values)
 
 
 def _region(info: Any) -> tuple[int, int, int, int]:
@@ -188,7 +185,7 @@ def _count(message: Any, name: str) -> int:
     value = getattr(message, name, 0)
     try:
         count = int(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise CameraError(f"{name} in camera_info is {value!r}, not a whole number") from error
     if count < 0 or count != value:
         raise CameraError(f"{name} in camera_info is {value!r}, not a whole number of pixels")

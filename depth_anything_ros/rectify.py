@@ -17,6 +17,8 @@ from .errors import CameraError, ImageError
 _CACHED_CAMERAS = 8
 _CACHED_PIXELS = 8_000_000
 _RADIUS_SAMPLES = 4096
+# cv2.remap addresses pixels with 16 signed bits.
+_MAX_SIDE = 32_000
 
 _Maps = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16], npt.NDArray[np.bool_]]
 
@@ -39,6 +41,9 @@ class Rectifier:
     def __init__(self, camera: CameraModel) -> None:
         if not camera.is_distorted:
             raise CameraError("this camera has no distortion: its image is rectified already")
+        if max(camera.width, camera.height) > _MAX_SIDE:
+            size = f"{camera.width}x{camera.height}"
+            raise CameraError(f"image of {size} is too large to rectify; accepted: {_MAX_SIDE} pixels a side")
         self.raw_camera = camera
         self.camera = camera.undistorted()
         cached = camera.width * camera.height <= _CACHED_PIXELS
@@ -56,6 +61,20 @@ class Rectifier:
         out = cv2.remap(image, self._map_xy, self._map_fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return out.reshape(image.shape)
 
+    def nearest(self, depth_HW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the rectified depth, each pixel a copy of its nearest source, NaN where there is none.
+
+        For measured depth of the raw camera (H, W): nothing is averaged over an edge or with an invalid pixel.
+        """
+        self.raw_camera.check_image(depth_HW.shape[1], depth_HW.shape[0])
+        # The fixed-point maps keep the whole pixel and, in 1/32, how far it is to the next one.
+        fraction = self._map_fraction.astype(np.int16)
+        step = np.stack([(fraction & 31) >= 16, (fraction >> 5) >= 16], axis=2).astype(np.int16)
+        whole = np.where(self.valid_HW[..., None], self._map_xy + step, 0)
+        out = np.asarray(depth_HW, np.float32)[whole[..., 1], whole[..., 0]]
+        out[~self.valid_HW] = np.nan
+        return out
+
 
 def _build_maps(camera: CameraModel) -> _Maps:
     size = (camera.width, camera.height)
@@ -63,10 +82,9 @@ def _build_maps(camera: CameraModel) -> _Maps:
     lens = cv2.fisheye if camera.distortion_model == EQUIDISTANT else cv2
     map_u, map_v = lens.initUndistortRectifyMap(K, D, np.eye(3), K, size, cv2.CV_32FC1)
     valid = (map_u >= -0.5) & (map_u <= camera.width - 0.5) & (map_v >= -0.5) & (map_v <= camera.height - 0.5)
-    x = (np.arange(camera.width) - camera.cx) / camera.fx
-    y = (np.arange(camera.height) - camera.cy) / camera.fy
-    radius2 = x[None, :] ** 2 + y[:, None] ** 2
-    valid &= radius2 < _fold_radius(camera, float(np.sqrt(radius2.max()))) ** 2
+    x2 = (((np.arange(camera.width) - camera.cx) / camera.fx) ** 2).astype(np.float32)
+    y2 = (((np.arange(camera.height) - camera.cy) / camera.fy) ** 2).astype(np.float32)
+    valid &= x2[None, :] + y2[:, None] < _fold_radius(camera, float(np.sqrt(x2.max() + y2.max()))) ** 2
     # The outer half of a border pixel takes that pixel's colour instead of blending with the black outside.
     np.clip(map_u, 0.0, camera.width - 1, out=map_u)
     np.clip(map_v, 0.0, camera.height - 1, out=map_v)
@@ -93,7 +111,8 @@ def _fold_radius(camera: CameraModel, largest: float) -> float:
     else:
         k1, k2, _, _, k3, k4, k5, k6 = (camera.D + (0.0,) * 8)[:8]
         r2 = radius**2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            distorted = radius * (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+        denominator = 1.0 + r2 * (k4 + r2 * (k5 + r2 * k6))
+        numerator = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        distorted = radius * numerator / np.where(denominator > 0.0, denominator, np.nan)
     growing = np.diff(distorted) > 0.0
     return float(radius[-1] if growing.all() else radius[int(np.argmin(growing))])
