@@ -1,0 +1,75 @@
+"""What a network is made of, as one frozen value that is stored beside its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ConfigError
+
+PATCH_SIZE = 14
+"""Side of one DINOv2 patch in pixels; image sides must be multiples of it."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the encoder, the decoder and the head, and the focal length that its metres refer to."""
+
+    hidden_size: int
+    """Width of the encoder's tokens."""
+    num_layers: int
+    num_heads: int
+    taps: tuple[int, int, int, int]
+    """Zero-based encoder layers whose tokens feed the decoder, shallow to deep."""
+    neck_channels: tuple[int, int, int, int]
+    fusion_channels: int
+    head_channels: int = 32
+    position_grid: int = 37
+    """Side of the learned square grid of position embeddings; other image sizes interpolate it."""
+    canonical_focal_px: float = 300.0
+    """The depth output is in metres for a camera of this focal length at the network's input size."""
+    drop_path: float = 0.0
+    """Stochastic depth while training (Huang et al. 2016); 0 at inference."""
+
+    def __post_init__(self) -> None:
+        for name in ("taps", "neck_channels"):
+            object.__setattr__(self, name, tuple(int(value) for value in getattr(self, name)))
+        if len(self.taps) != 4 or list(self.taps) != sorted(set(self.taps)) or self.taps[-1] >= self.num_layers:
+            raise ConfigError(f"taps {self.taps}: four ascending layers below {self.num_layers} are accepted")
+        if len(self.neck_channels) != 4:
+            raise ConfigError(f"neck_channels {self.neck_channels}: four values are accepted")
+        if self.hidden_size % self.num_heads:
+            raise ConfigError(f"hidden_size {self.hidden_size}: a multiple of num_heads {self.num_heads} is accepted")
+        if not self.canonical_focal_px > 0:
+            raise ConfigError(f"canonical_focal_px {self.canonical_focal_px}: a positive number of pixels is accepted")
+
+    @classmethod
+    def vit_small(cls) -> NetworkConfig:
+        """Depth Anything V2 Small: 384 wide, 12 layers, taps 2 5 8 11."""
+        return cls(
+            hidden_size=384,
+            num_layers=12,
+            num_heads=6,
+            taps=(2, 5, 8, 11),
+            neck_channels=(48, 96, 192, 384),
+            fusion_channels=64,
+        )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
+        """Build from a recipe's or checkpoint's mapping; an unknown key raises ``ConfigError`` with the nearest name."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                raise ConfigError(f"network.{key}: unknown key" + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"))
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ConfigError(f"network: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping that ``from_dict`` takes, of plain JSON types."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()}
