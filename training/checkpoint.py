@@ -1,0 +1,67 @@
+"""Checkpoints: tensors in safetensors, everything else in its JSON header; written to a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from depth_anything_ros.errors import ConfigError
+from depth_anything_ros.networks import DepthNetwork, NetworkConfig, build_network
+
+FORMAT_VERSION = 1
+
+
+def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
+    """Write ``tensors`` (any number of groups, told apart by a prefix) and ``meta`` (plain JSON types) atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
+    header = {"meta": json.dumps({"format_version": FORMAT_VERSION, **meta})}
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata=header)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what ``save_checkpoint`` wrote; ``ConfigError`` names the file where it is absent, truncated or foreign."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f"{path}: not a readable safetensors file ({error})") from None
+    try:
+        meta = json.loads(header["meta"])
+        version = meta["format_version"]
+    except (KeyError, ValueError, TypeError):
+        raise ConfigError(f"{path}: not a checkpoint of this project (no meta entry in its header)") from None
+    if version != FORMAT_VERSION:
+        raise ConfigError(f"{path}: checkpoint format {version}, this version reads {FORMAT_VERSION}")
+    return tensors, meta
+
+
+def group(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose name starts with ``prefix.``, without it."""
+    return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def load_network(path: Path, *, weights: str = "ema") -> tuple[DepthNetwork, dict[str, Any]]:
+    """The network of a checkpoint in evaluation mode and the checkpoint's meta; every key must be used, none left."""
+    tensors, meta = load_checkpoint(path)
+    network = build_network(NetworkConfig.from_dict(meta["network"]))
+    load_weights(network, group(tensors, weights), path)
+    return network.eval(), meta
+
+
+def load_weights(network: DepthNetwork, state: dict[str, torch.Tensor], path: Path) -> None:
+    """Load a full state; a missing, left-over or differently shaped key is a ``ConfigError``, never a partial load."""
+    try:
+        network.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: weights of another network: {' '.join(str(error).split())[:300]}") from None

@@ -1,0 +1,37 @@
+"""Rendered shards read back as samples: the folder that ``python -m training.sources.synthetic`` writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from depth_anything_ros.camera import CameraModel
+from depth_anything_ros.errors import SourceError
+
+from ..samples import DepthSample
+
+
+class ShardedSamples:
+    """All samples of a complete folder of shards, held in memory as stored (uint8 images, float16 depths)."""
+
+    def __init__(self, folder: Path) -> None:
+        index = folder / "index.json"
+        if not index.is_file():
+            raise SourceError(f"{folder}: no complete set of shards (index.json is written last); render it first")
+        names = [shard["name"] for shard in json.loads(index.read_text(encoding="utf-8"))["shards"]]
+        loaded = [np.load(folder / name, allow_pickle=False) for name in names]
+        self._images = np.concatenate([shard["images"] for shard in loaded])
+        self._depths = np.concatenate([shard["depths"] for shard in loaded])
+        self._intrinsics = np.concatenate([shard["intrinsics"] for shard in loaded])
+        self._seeds = np.concatenate([shard["seeds"] for shard in loaded])
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> DepthSample:
+        image = self._images[index]
+        fx, fy, cx, cy = (float(value) for value in self._intrinsics[index])
+        camera = CameraModel(width=image.shape[1], height=image.shape[0], fx=fx, fy=fy, cx=cx, cy=cy)
+        return DepthSample(image, self._depths[index].astype(np.float32), camera, f"synthetic/{int(self._seeds[index])}", sky_known=True)
