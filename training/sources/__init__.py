@@ -1,0 +1,1 @@
+"""Where training pictures with depth come from."""
