@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import EngineError, SpecError
-from .spec import sha256_of
 
 if TYPE_CHECKING:
     from .engine import DepthEngine
@@ -65,17 +66,19 @@ def load_golden(path: str | Path, sha256: str) -> GoldenSample:
     """Read a golden sample; raises SpecError where it is absent, not the one that the spec names, or malformed."""
     path = Path(path)
     try:
-        found = sha256_of(path)
-        if found != sha256:
-            raise SpecError(f"{path} has the SHA-256 {found[:12]}…, its spec names {sha256[:12]}…")
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            image, depth = arrays["image_hw3"], arrays["depth_hw"]
-            tolerance = float(arrays["tolerance"])
+        data = path.read_bytes()
     except FileNotFoundError:
         raise SpecError(f"no golden sample at {path}, which the spec names") from None
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        if isinstance(error, SpecError):
-            raise
+    except OSError as error:
+        raise SpecError(f"cannot read the golden sample {path}: {error.strerror}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise SpecError(f"{path} has the SHA-256 {found[:12]}…, its spec names {sha256[:12]}…")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            image, depth = arrays["image_hw3"], arrays["depth_hw"]
+            tolerance = float(arrays["tolerance"])
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise SpecError(f"{path} is not a golden sample: {error}") from error
     if image.dtype != np.uint8 or depth.dtype != np.float32 or image.shape != (*depth.shape, 3) or depth.ndim != 2:
         raise SpecError(

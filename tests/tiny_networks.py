@@ -1,6 +1,6 @@
 """Tiny ONNX networks of the shape of the real ones: bytes in, depth and sky out, all dimensions free.
 
-The depth is exp of one value per 14x14 patch, plus the mean of the whole image, resized back to the image: it depends on
+The depth is exp of one value per 14x14 patch, plus the mean of the image, resized back to the image: it depends on
 the weights, on the place and on the input's size, so that a wrong shape, layout or batch shows. ``reference_infer`` is
 the same in NumPy and OpenCV.
 """
@@ -24,7 +24,7 @@ _WEIGHTS = ((_RANDOM - _RANDOM.mean()) / (255.0 * PATCH)).astype(np.float32)
 
 
 def reference_infer(images_nhw3: NDArray[np.uint8], *, sky_threshold: float | None = 0.5) -> NDArray[np.float32]:
-    """What an engine must give for the network of ``write_network``: (n, h, w), +Inf where blue is over the threshold."""
+    """What an engine must give for the network of ``write_network``: (n, h, w), +Inf where blue is above."""
     depths = []
     for image_hw3 in images_nhw3:
         h, w = image_hw3.shape[:2]

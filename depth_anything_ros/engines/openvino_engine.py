@@ -73,13 +73,16 @@ def _compile(
     shape: tuple[int, int, int],
     config: dict[str, Any],
 ) -> CompiledShape:
+    size = "x".join(str(side) for side in shape)
+    taken = model.input(spec.input_name).partial_shape
+    if not taken.compatible(openvino.PartialShape([*shape, 3])):
+        raise EngineError(f"{path} takes {taken}, not {size}x3; accepted: free batch, height and width")
     try:
         static = model.clone()
         static.reshape({spec.input_name: [*shape, 3]})
         compiled = core.compile_model(static, DEVICE, config)
         request = compiled.create_infer_request()
     except Exception as error:
-        size = "x".join(str(side) for side in shape)
         raise EngineError(f"OpenVINO cannot compile {path} for {size}: {one_line(error)}") from error
     depth_port = compiled.output(spec.depth_output)
     sky_port = compiled.output(spec.sky_output) if spec.sky_output else None

@@ -1,0 +1,37 @@
+"""Metric scale: from the network's metres to the metres of a camera."""
+
+from __future__ import annotations
+
+from .camera import CameraModel
+from .errors import ConfigError
+from .spec import EngineSpec
+
+FIXED_NOTE = (
+    "this network gives metres of the camera it was trained with; the focal length is a starting value only,"
+    " compare one known distance and set scale"
+)
+
+
+def focal_scale(spec: EngineSpec, camera: CameraModel, size_hw: tuple[int, int]) -> float:
+    """The factor from the network's output to metres, for an image of ``camera`` resized to (h, w) for the network.
+
+    A network that sees only pixels cannot tell a near small thing from a far large one; it answers for one focal
+    length, and depth is proportional to the focal length [px] at the network's input. ``metric_canonical``: that focal
+    length is part of the promise. ``metric_fixed``: it is the training camera's, where known; where not, the factor
+    is 1. Raises ConfigError for a relative network.
+    """
+    require_metric(spec)
+    h, w = size_hw
+    answered_px = spec.canonical_focal_px if spec.meaning == "metric_canonical" else spec.training_focal_px
+    return 1.0 if answered_px is None else camera.scaled_to(width=w, height=h).focal_px / answered_px
+
+
+def require_metric(spec: EngineSpec) -> None:
+    """Raise ConfigError for a relative network, whose output is no multiple of metres."""
+    if spec.meaning == "relative":
+        raise ConfigError(f"{spec.name} gives relative depth without a unit; accepted here: a metric network")
+
+
+def scale_notes(spec: EngineSpec) -> tuple[str, ...]:
+    """What a user of this network's metres should know; empty for a canonical network."""
+    return (FIXED_NOTE,) if spec.meaning == "metric_fixed" and spec.artifact else ()
