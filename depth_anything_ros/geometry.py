@@ -15,9 +15,9 @@ import numpy.typing as npt
 from .camera import CameraModel
 from .errors import ImageError
 
-# A ray grid takes 12 bytes per pixel, 25 MB at 1920x1080; beyond 8 million pixels it is computed anew at each call.
+# A ray grid takes 12 bytes per pixel, 25 MB at 1920x1080; beyond 4K it is computed anew at each call.
 _CACHED_CAMERAS = 4
-_CACHED_PIXELS = 8_000_000
+_CACHED_PIXELS = 3840 * 2160
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -13,9 +13,9 @@ from .calibration import EQUIDISTANT
 from .camera import CameraModel
 from .errors import CameraError, ImageError
 
-# 7 bytes per pixel: four 1920x1080 cameras keep 58 MB. Larger images than this are computed again for each Rectifier.
+# 7 bytes per pixel: four 1920x1080 cameras keep 58 MB. Of images beyond 4K only the last camera's maps are kept.
 _CACHED_CAMERAS = 8
-_CACHED_PIXELS = 8_000_000
+_CACHED_PIXELS = 3840 * 2160
 _RADIUS_SAMPLES = 4096
 # cv2.remap addresses pixels with 16 signed bits.
 _MAX_SIDE = 32_000
@@ -46,8 +46,9 @@ class Rectifier:
             raise CameraError(f"image of {size} is too large to rectify; accepted: {_MAX_SIDE} pixels a side")
         self.raw_camera = camera
         self.camera = camera.undistorted()
-        cached = camera.width * camera.height <= _CACHED_PIXELS
-        self._map_xy, self._map_fraction, self.valid_HW = (_cached_maps if cached else _build_maps)(camera)
+        is_large = camera.width * camera.height > _CACHED_PIXELS
+        maps = _cached_large_maps if is_large else _cached_maps
+        self._map_xy, self._map_fraction, self.valid_HW = maps(camera)
 
     def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the rectified image, a new array of the input's shape and type; black where `valid_HW` is False.
@@ -96,6 +97,7 @@ def _build_maps(camera: CameraModel) -> _Maps:
 
 
 _cached_maps = lru_cache(maxsize=_CACHED_CAMERAS)(_build_maps)
+_cached_large_maps = lru_cache(maxsize=1)(_build_maps)
 
 
 def _fold_radius(camera: CameraModel, largest: float) -> float:

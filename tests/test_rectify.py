@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -141,13 +142,20 @@ def test_pixels_without_a_source_are_black_and_marked() -> None:
     assert np.array_equal(out, white * rectifier.valid_HW[..., None])
 
 
-def test_lens_that_folds_shows_nothing_twice() -> None:
-    # r - 0.4 r^3 turns back at r = 0.9129; the corners of this image are at 1.25.
-    camera = CameraModel(320, 240, 160.0, 160.0, 159.5, 119.5, "plumb_bob", (-0.4, 0.0, 0.0, 0.0, 0.0))
+@pytest.mark.parametrize(
+    ("model", "D", "turn"),
+    [
+        ("plumb_bob", (-0.4, 0.0, 0.0, 0.0, 0.0), 1 / math.sqrt(3 * 0.4)),  # r - 0.4 r^3
+        ("equidistant", (-0.5, 0.0, 0.0, 0.0), math.tan(1 / math.sqrt(3 * 0.5))),  # theta - 0.5 theta^3
+    ],
+)
+def test_lens_that_folds_shows_nothing_twice(model: str, D: tuple[float, ...], turn: float) -> None:
+    camera = CameraModel(320, 240, 160.0, 160.0, 159.5, 119.5, model, D)
     valid_HW = Rectifier(camera).valid_HW
     radius_HW = np.linalg.norm(ray_grid(camera.undistorted())[..., :2], axis=-1)
-    assert valid_HW[radius_HW < 0.912].all()
-    assert not valid_HW[radius_HW > 0.914].any()
+    assert radius_HW.max() > 1.15 * turn
+    assert valid_HW[radius_HW < 0.999 * turn].all()
+    assert not valid_HW[radius_HW > 1.001 * turn].any()
     u_HW, v_HW, _ = sources(camera)
     bent_HW = np.hypot(u_HW - camera.cx, v_HW - camera.cy)[120, 160:]
     seen = bent_HW[valid_HW[120, 160:]]
@@ -190,6 +198,15 @@ def test_maps_are_computed_once_shared_and_read_only() -> None:
     for focal in range(1, 3 * limit):
         Rectifier(CameraModel(4, 4, focal, focal, 2.0, 2.0, "plumb_bob", (0.1, 0.0, 0.0, 0.0, 0.0)))
     assert rectify._cached_maps.cache_info().currsize == limit
+
+
+def test_of_large_images_only_one_camera_is_kept() -> None:
+    before = rectify._cached_maps.cache_info()
+    for focal in (3000.0, 3100.0, 3100.0):
+        Rectifier(CameraModel(3900, 2160, focal, focal, 1950.0, 1080.0, "plumb_bob", (0.1, 0.0, 0.0, 0.0, 0.0)))
+    assert rectify._cached_maps.cache_info() == before
+    large = rectify._cached_large_maps.cache_info()
+    assert (large.currsize, large.maxsize, large.hits) == (1, 1, 1)
 
 
 def test_what_cannot_be_rectified_is_refused() -> None:
