@@ -1,0 +1,96 @@
+"""Whatever augmentation does to the pixels, the camera must still describe them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from depth_anything_ros.camera import CameraModel
+from depth_anything_ros.errors import ImageError
+from depth_anything_ros.geometry import ray_grid
+from training.augment import AugmentConfig, augment, fit_sample, flip, perturb_colour, random_crop, roll
+from training.samples import DepthSample
+
+NORMAL = np.array([0.2, -0.7, 0.6])
+NORMAL /= np.linalg.norm(NORMAL)
+
+
+def plane_sample(camera: CameraModel, normal: np.ndarray = NORMAL, distance: float = 2.0) -> DepthSample:
+    """A plane normal . X = distance, with its depth also written into the image."""
+    facing = ray_grid(camera) @ normal
+    depth = np.where(facing > 0.05, distance / np.where(facing > 0.05, facing, 1), np.nan).astype(np.float32)
+    image = np.clip(np.nan_to_num(depth) * 20, 0, 255).astype(np.uint8)
+    return DepthSample(image[..., None].repeat(3, axis=2), depth, camera, "plane", sky_known=True)
+
+
+def assert_on_plane(sample: DepthSample, normal: np.ndarray, distance: float, tolerance: float) -> None:
+    points = ray_grid(sample.camera) * sample.depth_HW[..., None]
+    valid = sample.valid_HW
+    assert valid.sum() > 20
+    relative = np.abs(points[valid] @ normal - distance) / distance
+    assert np.median(relative) < tolerance
+
+
+CAMERA = CameraModel(width=80, height=60, fx=70.0, fy=70.0, cx=37.0, cy=31.0)
+
+
+def test_flip_is_its_own_inverse_and_mirrors_the_plane() -> None:
+    sample = plane_sample(CAMERA)
+    mirrored = flip(sample)
+    assert_on_plane(mirrored, NORMAL * [-1, 1, 1], 2.0, 1e-5)
+    again = flip(mirrored)
+    assert again.camera == sample.camera
+    np.testing.assert_array_equal(again.depth_HW, sample.depth_HW)
+
+
+@given(angle=st.floats(-30, 30))
+@settings(max_examples=15, deadline=None)
+def test_roll_turns_the_plane_about_the_optical_axis(angle: float) -> None:
+    turned = roll(plane_sample(CAMERA), angle)
+    a = np.deg2rad(-angle)
+    about_z = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    assert_on_plane(turned, about_z @ NORMAL, 2.0, 0.01)
+
+
+@given(seed=st.integers(0, 1000), aspect=st.sampled_from([0.8, 4 / 3, 16 / 9]))
+@settings(max_examples=25, deadline=None)
+def test_crop_keeps_the_plane_where_it_is(seed: int, aspect: float) -> None:
+    cropped = random_crop(plane_sample(CAMERA), 0.5, np.random.default_rng(seed), aspect=aspect)
+    assert_on_plane(cropped, NORMAL, 2.0, 1e-5)
+    assert abs(cropped.camera.width / cropped.camera.height - aspect) < 0.08
+
+
+def test_fit_scales_the_camera_with_the_pixels() -> None:
+    assert_on_plane(fit_sample(plane_sample(CAMERA), height=28, width=42), NORMAL, 2.0, 0.02)
+
+
+def test_augment_is_a_function_of_its_seed_and_leaves_depth_metric() -> None:
+    sample = plane_sample(CAMERA)
+    config = AugmentConfig(max_roll_deg=0, flip=0)
+    first, second = (augment(sample, config, np.random.default_rng(5), height=28, width=42) for _ in range(2))
+    np.testing.assert_array_equal(first.image_HW3, second.image_HW3)
+    assert_on_plane(first, NORMAL, 2.0, 0.03)
+    other = augment(sample, config, np.random.default_rng(6), height=28, width=42)
+    assert not np.array_equal(first.image_HW3, other.image_HW3)
+
+
+def test_colour_is_left_alone_when_every_strength_is_zero() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (8, 9, 3)).astype(np.uint8)
+    off = AugmentConfig(jitter=0, hue=0, grey=0, blur=0, noise=0)
+    np.testing.assert_array_equal(perturb_colour(image, off, np.random.default_rng(0)), image)
+    changed = perturb_colour(image, AugmentConfig(), np.random.default_rng(0))
+    assert changed.dtype == np.uint8 and not np.array_equal(changed, image)
+
+
+def test_grey_takes_all_colour_away() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (8, 9, 3)).astype(np.uint8)
+    grey = perturb_colour(image, AugmentConfig(grey=1, noise=0), np.random.default_rng(1))
+    assert cv2.absdiff(grey[..., 0], grey[..., 2]).max() == 0
+
+
+def test_a_sample_whose_depth_has_another_size_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"depth \(30, 40\)"):
+        DepthSample(np.zeros((60, 80, 3), np.uint8), np.zeros((30, 40), np.float32), CAMERA, "odd", sky_known=False)
