@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import cv2
@@ -32,10 +32,10 @@ class Rectifier:
 
     Attributes
     ----------
+    raw_camera: the camera given.
     camera: the pinhole camera of the rectified image (same size and K).
     valid_HW: bool, read-only; False where the rectified image has no source: outside the raw image, or beyond the
-        radius
-        at which the lens polynomial turns back and would show the scene a second time.
+        radius at which the lens polynomial turns back and would show the scene a second time.
     """
 
     def __init__(self, camera: CameraModel) -> None:
@@ -63,18 +63,26 @@ class Rectifier:
         return out.reshape(image.shape)
 
     def nearest(self, depth_HW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the rectified depth, each pixel a copy of its nearest source, NaN where there is none.
+        """Return the rectified depth [m], float32: each pixel a copy of its nearest source, NaN where there is none.
 
-        For measured depth of the raw camera (H, W): nothing is averaged over an edge or with an invalid pixel.
+        For measured depth (H, W) of the raw camera: nothing is averaged over an edge or with an invalid pixel. It is
+        planar z, so its values stay what they are. Raises CameraError for another size, ImageError for another shape.
         """
+        if depth_HW.ndim != 2:
+            raise ImageError(f"depth to rectify has shape {depth_HW.shape}; accepted: (H, W)")
         self.raw_camera.check_image(depth_HW.shape[1], depth_HW.shape[0])
-        # The fixed-point maps keep the whole pixel and, in 1/32, how far it is to the next one.
+        depth_HW = np.asarray(depth_HW, np.float32)
+        # With INTER_NEAREST the fractions are not read.
+        maps = self._nearest_map, self._map_fraction
+        out = cv2.remap(depth_HW, *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan"))
+        return np.asarray(out, np.float32)
+
+    @cached_property
+    def _nearest_map(self) -> npt.NDArray[np.int16]:
+        # map_xy is the pixel up and left; the fractions are 5 bits each, u in the lower ones.
         fraction = self._map_fraction.astype(np.int16)
-        step = np.stack([(fraction & 31) >= 16, (fraction >> 5) >= 16], axis=2).astype(np.int16)
-        whole = np.where(self.valid_HW[..., None], self._map_xy + step, 0)
-        out = np.asarray(depth_HW, np.float32)[whole[..., 1], whole[..., 0]]
-        out[~self.valid_HW] = np.nan
-        return out
+        step = np.stack([(fraction & 31) >= 16, (fraction >> 5) >= 16], axis=2)
+        return self._map_xy + step.astype(np.int16)
 
 
 def _build_maps(camera: CameraModel) -> _Maps:

@@ -209,6 +209,30 @@ def test_of_large_images_only_one_camera_is_kept() -> None:
     assert (large.currsize, large.maxsize, large.hits) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("name", CAMERAS)
+def test_nearest_copies_the_nearest_source(name: str) -> None:
+    camera = CAMERAS[name]
+    u_HW, v_HW = np.meshgrid(np.arange(camera.width, dtype=np.float32), np.arange(camera.height, dtype=np.float32))
+    rectifier = Rectifier(camera)
+    linear_u, linear_v, valid_HW = sources(camera)
+    for coordinate_HW, linear_HW in ((u_HW, linear_u), (v_HW, linear_v)):
+        out = rectifier.nearest(coordinate_HW)
+        assert out.dtype == np.float32 and np.array_equal(np.isnan(out), ~valid_HW)
+        assert np.array_equal(out[valid_HW], np.rint(out[valid_HW]))
+        assert np.abs(out - linear_HW)[valid_HW].max() <= 0.5 + 1e-4
+
+
+def test_nearest_mixes_nothing_over_an_edge_or_with_the_unknown() -> None:
+    depth_HW = np.full((240, 320), 1.0, np.float32)
+    depth_HW[:, 160:] = 8.0
+    depth_HW[100:110, 100:110] = np.nan
+    depth_HW[0, 0] = np.inf
+    out = Rectifier(CAMERAS["plumb_bob"]).nearest(depth_HW)
+    values = out[~np.isnan(out)]
+    assert set(np.unique(values[np.isfinite(values)])) == {1.0, 8.0}
+    assert 80 <= np.isnan(out).sum() <= 130  # the square of 100 pixels, magnified a little, and nothing else
+
+
 def test_what_cannot_be_rectified_is_refused() -> None:
     camera = CAMERAS["plumb_bob"]
     with pytest.raises(CameraError, match="rectified already"):
@@ -217,6 +241,10 @@ def test_what_cannot_be_rectified_is_refused() -> None:
         Rectifier(camera)(np.zeros((320, 240, 3), np.uint8))
     with pytest.raises(ImageError, match=r"shape \(240,\)"):
         Rectifier(camera)(np.zeros(240, np.uint8))
+    with pytest.raises(ImageError, match=r"shape \(240, 320, 1\)"):
+        Rectifier(camera).nearest(np.zeros((240, 320, 1), np.float32))
+    with pytest.raises(CameraError, match="image is 240x320"):
+        Rectifier(camera).nearest(np.zeros((320, 240), np.float32))
     with pytest.raises(CameraError, match="40000x10 is too large"):
         Rectifier(CameraModel(40000, 10, 100.0, 100.0, 20000.0, 5.0, "plumb_bob", (0.1, 0.0, 0.0, 0.0, 0.0)))
 
