@@ -1,0 +1,92 @@
+"""The network: shapes, the meaning of its outputs, and parity with an independent assembly of the same parts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+from depth_anything_ros.errors import ConfigError
+from depth_anything_ros.networks import DepthNetwork, NetworkConfig, build_network
+from tests.training.tiny_training import TINY_NETWORK
+
+
+def tiny() -> DepthNetwork:
+    return build_network(NetworkConfig.from_dict(TINY_NETWORK), seed=3).eval()
+
+
+@pytest.mark.parametrize("size", [(28, 42), (56, 28), (14, 14)])
+def test_outputs_have_the_input_size_and_their_ranges(size: tuple[int, int]) -> None:
+    image = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8)
+    depth, sky = tiny()(image)
+    assert depth.shape == sky.shape == (2, *size)
+    assert (depth > 0).all() and torch.isfinite(depth).all()
+    assert (sky > 0).all() and (sky < 1).all()
+
+
+def test_depth_is_the_exponential_of_the_logit_within_the_bound() -> None:
+    network = tiny()
+    image = torch.randint(0, 256, (1, 28, 28, 3), dtype=torch.uint8)
+    torch.testing.assert_close(network(image)[0], torch.exp(network.logits(image)[0]))
+    with torch.no_grad():
+        network.head.depth.bias.fill_(1000.0)
+    assert torch.isfinite(network(image)[0]).all()
+
+
+def test_features_equal_those_of_transformers_own_model() -> None:
+    """Same weights in ``DepthAnythingForDepthEstimation``: its head's first convolution must see the same features."""
+    network = tiny()
+    config = network.config
+    encoder = Dinov2Config(
+        hidden_size=config.hidden_size, num_hidden_layers=config.num_layers, num_attention_heads=config.num_heads,
+        image_size=config.position_grid * 14, patch_size=14, out_indices=[tap + 1 for tap in config.taps],
+        apply_layernorm=True, reshape_hidden_states=False, use_mask_token=False, attn_implementation="eager",
+    )  # fmt: skip
+    reference = DepthAnythingForDepthEstimation(
+        DepthAnythingConfig(
+            backbone_config=encoder, reassemble_hidden_size=config.hidden_size, neck_hidden_sizes=list(config.neck_channels),
+            fusion_hidden_size=config.fusion_channels, head_hidden_size=config.head_channels, depth_estimation_type="relative",
+        )
+    ).eval()  # fmt: skip
+    state = {f"backbone.{key}": value for key, value in network.backbone.state_dict().items()}
+    state |= {f"neck.{key}": value for key, value in network.neck.state_dict().items()}
+    state |= {f"head.{key}": value for key, value in network.head.state_dict().items() if key.startswith(("conv1", "conv2"))}
+    state |= {f"head.conv3.{key}": value for key, value in network.head.depth.state_dict().items()}
+    reference.load_state_dict(state, strict=True)
+    with torch.no_grad():  # a ReLU ends the relative head: lift the output so that it changes nothing
+        reference.head.conv3.bias.add_(100.0)
+    image = torch.randint(0, 256, (1, 42, 56, 3), dtype=torch.uint8)
+    pixels = (image.permute(0, 3, 1, 2).float() - network.mean) / network.std
+    with torch.inference_mode():
+        expected = reference(pixels).predicted_depth - 100.0
+        found, _ = network.logits(image)
+    torch.testing.assert_close(found, expected, rtol=0, atol=5e-5)
+
+
+def test_weights_follow_the_seed() -> None:
+    config = NetworkConfig.from_dict(TINY_NETWORK)
+    first, same, other = (build_network(config, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"taps": [0, 1, 2, 9]}, "taps"),
+        ({"taps": [0, 1, 2]}, "taps"),
+        ({"num_heads": 5}, "num_heads"),
+        ({"canonical_focal_px": 0}, "canonical_focal_px"),
+        ({"hiden_size": 3}, "did you mean hidden_size"),
+    ],
+)
+def test_a_wrong_configuration_is_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        NetworkConfig.from_dict({**TINY_NETWORK, **change})
+
+
+def test_small_has_the_size_of_depth_anything_v2_small() -> None:
+    network = DepthNetwork(NetworkConfig.vit_small())
+    sky_head = sum(p.numel() for p in network.head.sky.parameters())
+    mask_token = 384
+    assert sum(p.numel() for p in network.parameters()) - sky_head + mask_token == 24_785_089
