@@ -47,9 +47,11 @@ def depth_to_millimetres(depth_HW: np.ndarray) -> np.ndarray:
     """depth_HW float32 [m] as uint16 [mm], rounded; 0 for NaN, both infinities and what is not in 1 to 65535 mm."""
     _check_depth(depth_HW)
     # What does not fit is zeroed before the cast: what NaN, Inf and too large a float are cast to depends on the CPU.
-    fits = cv2.inRange(depth_HW, 0.0, _MAX_16UC1_M)
-    fitting = cv2.copyTo(depth_HW, fits)
-    return cv2.multiply(fitting, 1000.0, dtype=cv2.CV_16U)  # type: ignore[call-overload]
+    # As one row: OpenCV up to 4.8 at least takes the four numbers of a scalar for an array where an image is 4 x 1.
+    row = depth_HW.reshape(1, -1)
+    fitting = cv2.copyTo(row, cv2.inRange(row, 0.0, _MAX_16UC1_M))
+    millimetres = cv2.multiply(fitting, 1000.0, dtype=cv2.CV_16U)  # type: ignore[call-overload]
+    return millimetres.reshape(depth_HW.shape)
 
 
 def millimetres_to_depth(millimetres_HW: np.ndarray) -> np.ndarray:

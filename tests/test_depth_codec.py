@@ -99,6 +99,11 @@ def test_metres_survive_the_round_trip(tolerance):
     np.testing.assert_allclose(through_mm, metres(0.3004, 1.23456), **tolerance["millimetre"])
 
 
+@pytest.mark.parametrize("shape", [(4, 1), (1, 4), (1, 1), (4, 4)])
+def test_an_image_of_the_size_of_an_opencv_scalar(shape):
+    np.testing.assert_array_equal(depth_to_millimetres(np.full(shape, 2, np.float32)), np.full(shape, 2000))
+
+
 def test_any_memory_layout():
     depth = np.arange(1, 13, dtype=np.float32).reshape(3, 4)
     for view in (depth[::-1], depth[:, ::-1], depth.T, depth[:, 1:3]):
