@@ -72,8 +72,8 @@ class Rectifier:
             raise ImageError(f"depth to rectify has shape {depth_HW.shape}; accepted: (H, W)")
         self.raw_camera.check_image(depth_HW.shape[1], depth_HW.shape[0])
         depth_HW = np.asarray(depth_HW, np.float32)
-        # With INTER_NEAREST the fractions are not read.
-        maps = self._nearest_map, self._map_fraction
+        # Rounded already: OpenCV must not add the fractions a second time.
+        maps = self._nearest_map, np.empty((0, 0), np.uint16)
         out = cv2.remap(depth_HW, *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan"))
         return np.asarray(out, np.float32)
 
