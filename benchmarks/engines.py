@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""CPU engines beside PyTorch, on a ViT-S-sized network with random weights.
+
+    python benchmarks/engines.py [--size 392x518] [--threads 2] [--rounds 11] [--json FILE]
+
+Every engine runs in a process of its own and waits while another is timed. In each round all run once, in random order;
+the speed-up is the median over the rounds of (PyTorch's time / engine's time), so that other load on the machine hits
+both sides. PyTorch is eager, fp32, with scaled_dot_product_attention and no mask. The weights are random, with the head
+rescaled so that log depth has a standard deviation of 1: the differences rank numerics, they are no accuracy.
+
+Exit code 1 if a target is missed. Needs torch, transformers and onnx (extra convert) and OpenVINO (extra openvino).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import statistics
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PYTORCH = "torch eager fp32"
+TARGETS = {"openvino fp32": 1.7, "onnxruntime fp32": 1.5, "openvino auto": 3.5}
+"""Least speed-up over PyTorch; auto, which is what a user gets, is timed only where it is not fp32 anyway."""
+MAX_BF16_ABS_REL = 0.01
+WARM_UPS = 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    engine: str
+    precision: str
+    version: str
+    median_ms: float
+    speed_up: float
+    target: float | None
+    abs_rel: float
+    max_rel: float
+    met: bool
+
+
+def make_image(size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Blobs of several sizes with some noise, uint8 (h, w, 3): structure at every scale, from a fixed seed."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    h, w = size_hw
+    image = np.zeros((h, w, 3), np.float32)
+    for cells in (3, 9, 40):
+        coarse = rng.uniform(0.0, 1.0, (cells, cells, 3)).astype(np.float32)
+        image += cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC) / 3.0
+    image += rng.normal(0.0, 0.02, image.shape).astype(np.float32)
+    return (np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def make_network(image_hw3: NDArray[np.uint8]) -> Any:
+    """The network with random weights; its log depth on this image has mean 1 and standard deviation 1."""
+    import torch
+
+    from depth_anything_ros.networks import NetworkConfig, build_network
+
+    network = build_network(NetworkConfig.vit_small()).eval()
+    with torch.inference_mode():
+        logits = network.logits(torch.from_numpy(image_hw3[None]))[0]
+    with torch.no_grad():
+        gain = 1.0 / float(logits.std())
+        network.head.depth.weight.mul_(gain)
+        network.head.depth.bias.sub_(float(logits.mean())).mul_(gain).add_(1.0)
+    return network
+
+
+def write_artifact(folder: Path, size_hw: tuple[int, int]) -> Path:
+    """Export the network and write its spec; a process of its own does it, so that torch is not in the others."""
+    from depth_anything_ros.networks.export import export_onnx
+    from depth_anything_ros.spec import EngineSpec, Licence, ResizeRule, save_spec, sha256_of
+
+    path = folder / "vits.onnx"
+    network = make_network(make_image(size_hw))
+    export_onnx(network, path)
+    spec = EngineSpec(
+        name="vits",
+        description="random weights, for timing only",
+        artifact=path.name,
+        artifact_sha256=sha256_of(path),
+        resize=ResizeRule(kind="long_side", side=max(size_hw)),
+        max_batch=1,
+        meaning="metric_canonical",
+        canonical_focal_px=network.config.canonical_focal_px,
+        min_depth_m=0.01,
+        max_depth_m=10_000.0,
+        licence=Licence(id="Apache-2.0", category="permissive", source="random weights"),
+        sky_output="sky",
+        sky_threshold=1.0,  # computed as in earnest, never applied: every pixel is compared
+    )
+    save_spec(path.with_suffix(".json"), spec)
+    return path
+
+
+def open_runner(
+    kind: str, path: Path, image_hw3: NDArray[np.uint8], threads: int
+) -> tuple[str, str, Callable[[], Any]]:
+    """Precision and version of an engine, and a function that runs it on the image and returns depth (h, w)."""
+    if kind == PYTORCH:
+        import torch
+
+        torch.set_num_threads(threads)
+        network, image = make_network(image_hw3), torch.from_numpy(image_hw3[None])
+
+        def run_torch() -> NDArray[np.float32]:
+            with torch.inference_mode():
+                depth: NDArray[np.float32] = network(image)[0][0].numpy()
+            return depth
+
+        return "fp32", f"torch {torch.__version__}", run_torch
+    from depth_anything_ros.engine import load_engine
+
+    name, precision = kind.split()
+    engine = load_engine(path, engine=name, precision=precision, threads=threads)
+    return engine.info.precision, engine.info.version, lambda: engine.infer(image_hw3[None])[0]
+
+
+def serve(connection: Connection, kind: str, path: Path, size_hw: tuple[int, int], threads: int) -> None:
+    """A worker: reports precision, version and depth; then, for every message, runs once and reports the time [ms]."""
+    try:
+        precision, version, run = open_runner(kind, path, make_image(size_hw), threads)
+        depth_hw = [run() for _ in range(WARM_UPS)][-1]
+        connection.send((precision, version, np.array(depth_hw)))
+        while connection.recv():
+            start = time.perf_counter()
+            run()
+            connection.send((time.perf_counter() - start) * 1e3)
+    except Exception as error:
+        traceback.print_exc()
+        connection.send(error)
+
+
+def receive(connection: Connection, kind: str) -> Any:
+    """The next message of a worker; its failure ends the benchmark."""
+    message = connection.recv()
+    if isinstance(message, Exception):
+        raise SystemExit(f"{kind} failed: {message}")
+    return message
+
+
+def measure(path: Path, kinds: list[str], size_hw: tuple[int, int], threads: int, rounds: int) -> list[Row]:
+    """Time all engines in interleaved rounds and compare their depth with PyTorch's."""
+    context = multiprocessing.get_context("spawn")
+    connections: dict[str, Connection] = {}
+    labels, depths = {}, {}
+    for kind in kinds:
+        connections[kind], theirs = context.Pipe()
+        context.Process(target=serve, args=(theirs, kind, path, size_hw, threads), daemon=True).start()
+        *labels[kind], depths[kind] = receive(connections[kind], kind)
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    order = random.Random(0)
+    for number in range(rounds):
+        for kind in order.sample(kinds, len(kinds)):
+            connections[kind].send(True)
+            times[kind].append(receive(connections[kind], kind))
+        print(f"round {number + 1}/{rounds}", file=sys.stderr)
+    for connection in connections.values():
+        connection.send(False)
+    return [make_row(kind, labels[kind], times, depths) for kind in kinds]
+
+
+def make_row(kind: str, label: list[str], times: dict[str, list[float]], depths: dict[str, NDArray[np.float32]]) -> Row:
+    """Speed-up as the median of per-round ratios; difference from PyTorch relative to its depth."""
+    speed_up = statistics.median(base / own for base, own in zip(times[PYTORCH], times[kind], strict=True))
+    relative = np.abs(depths[kind] / depths[PYTORCH] - 1.0)
+    target = TARGETS.get(kind)
+    met = (target is None or speed_up >= target) and (label[0] != "bf16" or relative.mean() <= MAX_BF16_ABS_REL)
+    return Row(
+        kind,
+        *label,
+        statistics.median(times[kind]),
+        speed_up,
+        target,
+        float(relative.mean()),
+        float(relative.max()),
+        bool(met),
+    )
+
+
+def print_table(rows: list[Row]) -> None:
+    print("| engine | precision | version | median [ms] | speed-up | target | abs_rel vs torch | max rel | met |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        target = f"{row.target:.1f}" if row.target else "-"
+        print(
+            f"| {row.engine} | {row.precision} | {row.version.split('-')[0]} | {row.median_ms:.0f}"
+            f" | {row.speed_up:.2f} | {target} | {row.abs_rel:.1e} | {row.max_rel:.1e} | {'yes' if row.met else 'NO'} |"
+        )
+
+
+def cpu_model() -> str:
+    """Name of the CPU and those of its instruction sets that matter here."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
+    flags = set(fields.get("flags", fields.get("Features", "")).split())
+    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")
+    return f"{fields.get('model name', 'CPU of unknown name')} ({' '.join(name for name in known if name in flags)})"
+
+
+def has_native_bf16() -> bool:
+    """Whether OpenVINO finds bf16 in this CPU."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="CPU engines beside PyTorch, on a ViT-S-sized network.")
+    parser.add_argument("--size", default="392x518", help="height x width of the network's input (default 392x518)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every engine (default 2)")
+    parser.add_argument("--rounds", type=int, default=11, help="timed runs of every engine (default 11)")
+    parser.add_argument("--json", type=Path, help="also write the table to this file")
+    options = parser.parse_args()
+    h, _, w = options.size.partition("x")
+    if not (h.isdigit() and w.isdigit() and int(h) and int(w) and int(h) % 14 == 0 and int(w) % 14 == 0):
+        parser.error(f"--size is {options.size!r}; accepted: two multiples of 14, as 392x518")
+    if options.threads < 1 or options.rounds < 1:
+        parser.error("--threads and --rounds are at least 1")
+    size_hw = (int(h), int(w))
+    kinds = [PYTORCH, "openvino fp32", "onnxruntime fp32"]
+    native = has_native_bf16()
+    if native:
+        kinds.append("openvino auto")
+    with tempfile.TemporaryDirectory() as folder:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            path = pool.apply(write_artifact, (Path(folder), size_hw))
+        rows = measure(path, kinds, size_hw, options.threads, options.rounds)
+    print(f"CPU: {cpu_model()}; {options.threads} threads; input {options.size}; {options.rounds} rounds\n")
+    print_table(rows)
+    if not native:
+        print("\nopenvino auto: skipped, this CPU reports no native bf16, so that it is openvino fp32")
+    if options.json:
+        head = {"cpu": cpu_model(), "threads": options.threads, "size": options.size, "rounds": options.rounds}
+        text = json.dumps({**head, "bf16_native": native, "rows": [asdict(row) for row in rows]}, indent=2)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    return 0 if all(row.met for row in rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
