@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from depth_anything_ros.errors import SourceError
 from depth_anything_ros.metrics import depth_metrics
 from depth_anything_ros.networks import DepthNetwork
 from depth_anything_ros.preprocess import network_size
@@ -46,6 +47,8 @@ def score(predict: Predictor, samples: Sequence[DepthSample], *, max_depth_m: fl
         row: dict[str, float] = {}
         for prefix, alignment in (("", "none"), ("median_", "median")):
             metrics = depth_metrics(prediction, sample.depth_HW, min_depth_m=0.1, max_depth_m=max_depth_m, alignment=alignment)
+            if metrics is None:
+                raise SourceError(f"{sample.source}: no valid depth to compare with")
             for name in ("abs_rel", "rmse", "delta1", "silog"):
                 row[prefix + name] = float(getattr(metrics, name))
         rows.append(row)
