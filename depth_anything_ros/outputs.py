@@ -11,7 +11,6 @@ import csv
 import errno
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -45,12 +44,9 @@ _RESULT_FILES = (
     "frames.csv",
     "summary.json",
 )
-# What a run leaves in each folder; --overwrite deletes a folder that holds nothing else.
-_RESULT_FOLDERS = {
-    "depth": re.compile(r"\d{6,}\.(png|npy)"),
-    "ply": re.compile(r"\d{6,}\.ply"),
-    "bag": re.compile(r"metadata\.yaml|.*\.mcap"),
-}
+_RESULT_FOLDERS = ("depth", "ply", "bag")
+MARKER = ".depth_anything_ros"
+"""File that says a folder was made by a run; --overwrite removes nothing without it."""
 
 
 @contextlib.contextmanager
@@ -122,8 +118,8 @@ def _encode_png(image: NDArray[Any], path: Path) -> bytes:
 class OutputFolder:
     """The folder of one run.
 
-    ``create`` refuses a folder that holds results of an earlier run, unless ``overwrite``: then those results, by their
-    own names, are removed and nothing else is.
+    ``check`` refuses a folder that holds results, unless ``overwrite`` and an earlier run made them: then ``create``
+    removes them by their names, and nothing else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -137,10 +133,11 @@ class OutputFolder:
         results = self._results()
         if results and not overwrite:
             raise OutputError(f"{self.path} already holds {results[0].name}; give another folder, or --overwrite")
+        if results and not (self.path / MARKER).exists():
+            raise OutputError(
+                f"{self.path} holds {results[0].name} but no {MARKER}: no run made it, so --overwrite removes nothing"
+            )
         for result in results:
-            foreign = self._foreign_file(result)
-            if foreign is not None:
-                raise OutputError(f"{foreign} is of no earlier run, so --overwrite does not remove {result}")
             if result.resolve() in (Path(source).resolve(), *Path(source).resolve().parents):
                 raise OutputError(f"the source {source} is the result {result} that --overwrite would remove")
 
@@ -148,16 +145,14 @@ class OutputFolder:
         """Make the folder and those of ``folders`` (of depth, ply) inside; try that it can be written to."""
         with os_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            for result in self._results() if overwrite else ():
+            for result in (*self._results(), *self.path.glob(".*.part*")) if overwrite else ():
                 if result.is_dir() and not result.is_symlink():
                     shutil.rmtree(result)
                 else:
                     result.unlink()
             for name in folders:
                 (self.path / name).mkdir(exist_ok=True)
-        write_bytes(self.path / ".writable", b"0")
-        with os_errors(self.path):
-            (self.path / ".writable").unlink()
+        write_bytes(self.path / MARKER, b"results of depth_anything_ros run\n")
 
     def add_row(self, *row: object) -> None:
         """Remember one line of frames.csv."""
@@ -169,16 +164,6 @@ class OutputFolder:
             writer = csv.writer(file)
             writer.writerow(header)
             writer.writerows(self._rows)
-
-    @staticmethod
-    def _foreign_file(result: Path) -> Path | None:
-        """A file in a result folder that no run has written; hidden ones are what a killed run left."""
-        pattern = _RESULT_FOLDERS.get(result.name)
-        if pattern is None:
-            return None
-        with os_errors(result):
-            names = sorted(result.iterdir())
-        return next((file for file in names if file.name[0] != "." and not pattern.fullmatch(file.name)), None)
 
     def _results(self) -> list[Path]:
         names = (*_RESULT_FOLDERS, *_RESULT_FILES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ _LABEL_PX = 24
 _FOOTER_PX = 46
 _GAP_PX = 4
 _MIN_WIDTH_PX = 780
-_BACKGROUND_RGB = (28, 28, 28)
+_BACKGROUND = 28
 _TEXT_RGB = (235, 235, 235)
 
 
@@ -141,7 +142,7 @@ def contact_sheet(pictures: Sequence[Picture], scale: DepthScale, title: str) ->
 def draw_text(image_HW3: RGBImage, text: str, origin_uv: tuple[int, int], *, size: float = 0.5) -> None:
     """Write ASCII text into an RGB image, with a dark rim so that it reads on any colour; ``origin_uv`` [px] is its
     lower left corner."""
-    for colour, thickness in ((_BACKGROUND_RGB, 3), (_TEXT_RGB, 1)):
+    for colour, thickness in (((_BACKGROUND,) * 3, 3), (_TEXT_RGB, 1)):
         cv2.putText(image_HW3, text, origin_uv, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)
 
 
@@ -152,7 +153,14 @@ def _turbo(levels_HW: NDArray[np.uint8]) -> RGBImage:
 
 def _diverging(values_HW: NDArray[np.float32]) -> RGBImage:
     """-1 blue, 0 white, 1 red."""
-    t = np.clip(values_HW, -1.0, 1.0)[..., None]
+    levels_HW = np.rint(np.clip(values_HW, -1.0, 1.0) * 127.0 + 127.0).astype(np.uint8)
+    return _diverging_table()[levels_HW]
+
+
+@lru_cache(maxsize=1)
+def _diverging_table() -> RGBImage:
+    """Colours (255, 3) of the levels -127 to 127."""
+    t = np.linspace(-1.0, 1.0, 255)[:, None]
     ends = np.where(t < 0, np.array([33.0, 80.0, 200.0]), np.array([200.0, 30.0, 40.0]))
     return np.asarray(255.0 + (ends - 255.0) * np.abs(t), dtype=np.uint8)
 
@@ -172,7 +180,7 @@ def _sample(depth_HW: DepthImage, size: tuple[int, int]) -> DepthImage:
 
 
 def _labelled(image: RGBImage, label: str) -> RGBImage:
-    strip = np.full((_LABEL_PX, image.shape[1], 3), _BACKGROUND_RGB, np.uint8)
+    strip = np.full((_LABEL_PX, image.shape[1], 3), _BACKGROUND, np.uint8)
     draw_text(strip, label, (4, _LABEL_PX - 7))
     return np.vstack([strip, image])
 
@@ -182,12 +190,12 @@ def _in_a_row(images: Sequence[RGBImage]) -> RGBImage:
     columns: list[RGBImage] = []
     for image in images:
         columns.append(_padded(image, height, image.shape[1]))
-        columns.append(np.full((height, _GAP_PX, 3), _BACKGROUND_RGB, np.uint8))
+        columns.append(np.full((height, _GAP_PX, 3), _BACKGROUND, np.uint8))
     return np.hstack(columns[:-1])
 
 
 def _padded(image: RGBImage, height: int, width: int) -> RGBImage:
-    canvas = np.full((height, width, 3), _BACKGROUND_RGB, np.uint8)
+    canvas = np.full((height, width, 3), _BACKGROUND, np.uint8)
     canvas[: image.shape[0], : image.shape[1]] = image
     return canvas
 
@@ -198,14 +206,21 @@ def _even(image: RGBImage) -> RGBImage:
 
 def _page(rows: Sequence[RGBImage], title: str, scale: DepthScale, *, with_error: bool) -> RGBImage:
     width = max([_MIN_WIDTH_PX, *(row.shape[1] for row in rows)])
-    header = np.full((_LABEL_PX + 4, width, 3), _BACKGROUND_RGB, np.uint8)
-    draw_text(header, title, (4, _LABEL_PX - 4), size=0.55)
+    header = np.full((_LABEL_PX + 4, width, 3), _BACKGROUND, np.uint8)
+    draw_text(header, _cut(title, width - 8, 0.55), (4, _LABEL_PX - 4), size=0.55)
     return np.vstack([header, *(_padded(row, row.shape[0], width) for row in rows), _legend(width, scale, with_error)])
+
+
+def _cut(text: str, width: int, size: float) -> str:
+    """The text, or as much of its beginning as fits into ``width`` [px]."""
+    while text and cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0] > width:
+        text = text[:-4].rstrip(". ") + "..." if len(text) > 4 else ""
+    return text
 
 
 def _legend(width: int, scale: DepthScale, with_error: bool) -> RGBImage:
     """Footer: the depth colours in metres, the error colours in per cent, and what the three plain colours mean."""
-    footer = np.full((_FOOTER_PX, width, 3), _BACKGROUND_RGB, np.uint8)
+    footer = np.full((_FOOTER_PX, width, 3), _BACKGROUND, np.uint8)
     levels = np.linspace(255, 0, 220).astype(np.uint8)
     ticks = np.linspace(scale.near_m, scale.far_m, 5)
     _bar(footer, 12, _turbo(levels[None, :]), [f"{tick:.3g}" for tick in ticks], "m")

@@ -30,17 +30,33 @@ class Drops:
 
 @dataclass
 class Latencies:
-    """Milliseconds per stage and frame, in the order in which the stages were first seen."""
+    """Milliseconds per stage and frame, in the order in which the stages were first seen, and their "total".
+
+    The first frame stands apart: the engine is made for its size then.
+    """
 
     by_stage: dict[str, list[float]] = field(default_factory=dict)
+    first: dict[str, float] = field(default_factory=dict)
 
     def add(self, timings_ms: dict[str, float]) -> None:
-        for stage, milliseconds in timings_ms.items():
+        """Count one frame."""
+        complete = {**timings_ms, "total": sum(timings_ms.values())}
+        if not self.first:
+            self.first = complete
+            return
+        for stage, milliseconds in complete.items():
             self.by_stage.setdefault(stage, []).append(milliseconds)
 
+    @property
+    def first_ms(self) -> float:
+        """Total of the first frame [ms]; 0 without frames."""
+        return round(self.first.get("total", 0.0), 3)
+
     def as_dict(self) -> dict[str, dict[str, float]]:
-        """p50, p99 and max [ms] by stage."""
-        return {stage: percentiles_ms(values) for stage, values in self.by_stage.items()}
+        """p50, p99 and max [ms] by stage, without the first frame; of a single frame its own times."""
+        stages = self.by_stage or {stage: [value] for stage, value in self.first.items()}
+        order = [stage for stage in stages if stage != "total"] + ["total"] * ("total" in stages)
+        return {stage: percentiles_ms(stages[stage]) for stage in order}
 
 
 def percentiles_ms(values: Sequence[float]) -> dict[str, float]:
@@ -98,6 +114,7 @@ class Summary:
             },
             "elapsed_s": round(self.elapsed_s, 3),
             "frames_per_s": round(self.frames_per_s, 3),
+            "first_frame_ms": self.latencies.first_ms,
             "latency_ms": self.latencies.as_dict(),
             "errors": self.errors,
             "notes": self.notes,
@@ -112,7 +129,8 @@ class Summary:
             "",
             f"frames: {self.frames_in} in{skipped}, {self.frames_out} out, {self.drops.total} dropped{state}",
             *(f"  dropped {n}: {cause} (first: {self.drops.first[cause]})" for cause, n in self.drops.counts.items()),
-            f"speed: {self.frames_per_s:.2f} frames/s over {self.elapsed_s:.1f} s",
+            f"speed: {self.frames_per_s:.2f} frames/s over {self.elapsed_s:.1f} s; first frame after"
+            f" {self.latencies.first_ms:.0f} ms, as the engine is made for its size; the others:",
             *latency_table(self.latencies.as_dict()),
             *error_table(self.errors),
         ]

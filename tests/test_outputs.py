@@ -13,7 +13,15 @@ import pytest
 
 from depth_anything_ros import outputs
 from depth_anything_ros.errors import ConfigError, OutputError
-from depth_anything_ros.outputs import OutputFolder, VideoWriter, depth_to_mm, write_depth, write_json, write_picture
+from depth_anything_ros.outputs import (
+    MARKER,
+    OutputFolder,
+    VideoWriter,
+    depth_to_mm,
+    write_depth,
+    write_json,
+    write_picture,
+)
 
 
 def files_of(folder: Path) -> list[str]:
@@ -92,26 +100,28 @@ def test_overwrite_removes_results_and_nothing_else(tmp_path: Path) -> None:
     for name in ("depth/000000.png", "depth/000001.npy", "depth/.000002.1.part.png", "ply/000000.ply"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"old")
-    for name in ("notes.txt", "summary.json", "side_by_side.mp4"):
+    for name in (MARKER, "notes.txt", "summary.json", "side_by_side.mp4", ".side_by_side.7.part.mp4"):
         (tmp_path / name).write_bytes(b"old")
     folder = OutputFolder(tmp_path)
     folder.check(overwrite=True, source="x.mcap")
     folder.create(overwrite=True, folders=["depth"])
-    assert files_of(tmp_path) == ["notes.txt"]
+    assert files_of(tmp_path) == [MARKER, "notes.txt"]
     assert (tmp_path / "depth").is_dir()
 
 
-def test_overwrite_never_removes_a_folder_with_other_files(tmp_path: Path) -> None:
+def test_overwrite_never_removes_what_no_run_made(tmp_path: Path) -> None:
     (tmp_path / "depth").mkdir()
     (tmp_path / "depth" / "kitchen.png").write_bytes(b"mine")
-    with pytest.raises(OutputError, match=r"kitchen\.png is of no earlier run"):
+    with pytest.raises(OutputError, match="no run made it, so --overwrite removes nothing"):
         OutputFolder(tmp_path).check(overwrite=True, source="x.mcap")
+    assert files_of(tmp_path) == ["depth/kitchen.png"]
 
 
 @pytest.mark.parametrize("source", ["bag", "bag/bag_0.mcap"])
 def test_overwrite_never_removes_the_source(tmp_path: Path, source: str) -> None:
     (tmp_path / "bag").mkdir()
     (tmp_path / "bag" / "bag_0.mcap").write_bytes(b"source")
+    (tmp_path / MARKER).touch()
     with pytest.raises(OutputError, match="that --overwrite would remove"):
         OutputFolder(tmp_path).check(overwrite=True, source=tmp_path / source)
 

@@ -44,14 +44,19 @@ def test_drops_are_counted_and_explained_once() -> None:
     )
 
 
-def test_stages_keep_their_order_and_may_be_absent_from_a_frame() -> None:
+def test_stages_keep_their_order_and_the_first_frame_stands_apart() -> None:
     latencies = Latencies()
-    latencies.add({"decode": 1.0, "engine": 10.0})
-    latencies.add({"decode": 3.0, "cloud": 5.0, "engine": 20.0})
+    latencies.add({"read": 1.0, "engine": 900.0})
+    assert latencies.as_dict()["engine"]["p50"] == 900.0
+    latencies.add({"read": 1.0, "engine": 10.0})
+    latencies.add({"read": 3.0, "cloud": 5.0, "engine": 20.0})
     table = latencies.as_dict()
-    assert list(table) == ["decode", "engine", "cloud"]
-    assert table["decode"]["p50"] == 2.0
+    assert list(table) == ["read", "engine", "cloud", "total"]
+    assert table["read"]["p50"] == 2.0
+    assert table["engine"]["max"] == 20.0
     assert table["cloud"]["max"] == 5.0
+    assert table["total"] == {"p50": 19.5, "p99": 27.83, "max": 28.0}
+    assert latencies.first_ms == 901.0
 
 
 def test_text_says_what_happened() -> None:

@@ -1,0 +1,247 @@
+"""The command line: ``run``, ``info`` and ``bench``. Options only; the work is in the module of each command.
+
+Exit codes: 0 done, 2 a mistake of the user's or nothing could be made (one line says which), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from depth_anything_ros import __version__
+from depth_anything_ros.errors import DepthAnythingError
+
+PROG = "depth_anything_ros"
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; argparse's own exits (help, mistakes) raise SystemExit."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser, commands = _build_parser()
+    _refuse_unknown_options(arguments, parser, commands)
+    args = parser.parse_args(arguments)
+    try:
+        return int(args.command_function(args))
+    except DepthAnythingError as error:
+        if args.debug:
+            traceback.print_exc()
+        print(f"{PROG}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        if args.debug:
+            traceback.print_exc()
+        print(f"{PROG}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has gone; what Python still holds must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    from depth_anything_ros.run import RunOptions, run
+
+    names = RunOptions.__dataclass_fields__
+    return run(RunOptions(**{name: value for name, value in vars(args).items() if name in names}))
+
+
+def _info(args: argparse.Namespace) -> int:
+    from depth_anything_ros.info import print_info
+
+    return print_info(args.path, as_json=args.json)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from depth_anything_ros.bench import print_bench
+
+    return print_bench(
+        args.model, engines=args.engine, precision=args.precision, threads=args.threads, seconds=args.seconds
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes are one line, as all errors of this package."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USER_ERROR, f"{PROG}: error: {message} (see {self.prog} --help)\n")
+
+
+def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
+    parser = _Parser(
+        prog=PROG,
+        description="Metric depth images and point clouds from camera recordings.",
+        epilog="Exit codes: 0 done, 2 a mistake (one line says which) or nothing could be made, 130 interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    commands: dict[str, _Parser] = {}
+    for name, help_text, add_arguments, function in (
+        ("run", "depth, clouds, a bag and pictures from a recording", _add_run_arguments, _run),
+        ("info", "what a bag or a network holds, or what this machine can do", _add_info_arguments, _info),
+        ("bench", "how fast this machine is", _add_bench_arguments, _bench),
+    ):
+        command = subparsers.add_parser(
+            name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", allow_abbrev=False
+        )
+        add_arguments(command)
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        command.set_defaults(command_function=function)
+        commands[name] = command
+    return parser, commands
+
+
+def _add_run_arguments(parser: _Parser) -> None:
+    parser.add_argument(
+        "source", metavar="SOURCE", help="ROS 2 bag (mcap, sqlite3), ROS 1 bag, video, image, or folder of images"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write to; made if absent")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the results of an earlier run in DIR (default: refuse)"
+    )
+
+    source = parser.add_argument_group("source")
+    source.add_argument("--image-topic", metavar="TOPIC", help="which images, where a bag has several cameras")
+    source.add_argument("--camera-info-topic", metavar="TOPIC", help="which CameraInfo; default: beside the images")
+    source.add_argument("--depth-topic", metavar="TOPIC", help="registered depth to compare with; default: by type")
+    source.add_argument(
+        "--camera-info",
+        metavar="FILE.yaml",
+        type=Path,
+        help="calibration file of camera_calibration; goes before the bag's",
+    )
+    source.add_argument(
+        "--rectified",
+        action="store_true",
+        help="the images are rectified: P of the CameraInfo holds (default: raw, K and D)",
+    )
+    source.add_argument(
+        "--every", metavar="N", type=_positive_int, default=1, help="take every Nth frame (default: all)"
+    )
+    source.add_argument("--max-frames", metavar="N", type=_positive_int, help="stop after N frames (default: all)")
+
+    network = parser.add_argument_group("network and metres")
+    _add_network_arguments(network)
+    network.add_argument("--scale", metavar="F", type=_positive, default=1.0, help="multiply all depths (default: 1)")
+    network.add_argument("--min-depth", metavar="M", type=_positive, help="nearer is -Inf [m] (default: the network's)")
+    network.add_argument(
+        "--max-depth", metavar="M", type=_positive, help="farther is +Inf [m] (default: the network's)"
+    )
+    network.add_argument(
+        "--edge-ratio",
+        metavar="R",
+        type=_not_negative,
+        help="drop flying pixels whose neighbours jump by more than this ratio; 0 keeps all (default: the pipeline's)",
+    )
+    network.add_argument(
+        "--assumed-fov",
+        metavar="DEG",
+        type=_positive,
+        help="horizontal field of view where nothing is known (default: 60)",
+    )
+
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--format",
+        choices=("png", "npy"),
+        default="png",
+        help="depth images: png = 16 bit, millimetres, 0 = none; npy = float32, metres, NaN and Inf (default: png)",
+    )
+    output.add_argument(
+        "--stride",
+        metavar="N",
+        type=_positive_int,
+        help="points of every Nth pixel and row; 1 = all (default: at most 80,000 points)",
+    )
+    output.add_argument(
+        "--voxel", metavar="M", type=_positive, help="thin the clouds to one point a voxel [m]; needs Open3D"
+    )
+    output.add_argument(
+        "--remove-outliers", action="store_true", help="drop points that are far from their neighbours; needs Open3D"
+    )
+    output.add_argument("--ply", action="store_true", help="also write clouds as PLY")
+    output.add_argument(
+        "--ply-every", metavar="N", type=_positive_int, default=10, help="one PLY for N frames written (default: 10)"
+    )
+    for name, what in (
+        ("depth", "depth images"),
+        ("bag", "bag"),
+        ("points", "point clouds in the bag"),
+        ("video", "side-by-side video"),
+        ("pictures", "contact sheet and picture of the cloud"),
+    ):
+        output.add_argument(f"--no-{name}", dest=name, action="store_false", help=f"leave out the {what}")
+
+
+def _add_info_arguments(parser: _Parser) -> None:
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="?",
+        help="a bag, a network (.onnx), its spec (.json), or 'starter'; default: this machine",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_bench_arguments(parser: _Parser) -> None:
+    parser.description = (
+        "Measures the whole pipeline and everything around the network on this machine, for each engine installed."
+        " The comparisons with other implementations need a checkout: python benchmarks/overhead.py and"
+        " benchmarks/engines.py."
+    )
+    _add_network_arguments(parser)
+    parser.add_argument("--seconds", metavar="S", type=_positive, default=3.0, help="time for each row (default: 3)")
+
+
+def _add_network_arguments(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--model", metavar="PATH", help="an .onnx file with its spec beside it (default: the starter)")
+    group.add_argument(
+        "--engine",
+        choices=("auto", "openvino", "onnxruntime", "plane"),
+        default="auto",
+        help="what runs it (default: auto)",
+    )
+    group.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="default: auto")
+    group.add_argument("--threads", metavar="N", type=_positive_int, help="CPU threads (default: the engine's choice)")
+
+
+def _refuse_unknown_options(arguments: list[str], parser: _Parser, commands: dict[str, _Parser]) -> None:
+    """Name the nearest option instead of argparse's complaints about what an unknown one leaves missing."""
+    command = commands.get(next((word for word in arguments if not word.startswith("-")), ""))
+    if command is None:
+        return
+    known = [option for action in command._actions for option in action.option_strings if option.startswith("--")]
+    for word in arguments:
+        name = word.partition("=")[0]
+        if word == "--":
+            return
+        if name.startswith("--") and name not in known and name not in ("--version",):
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            command.error(f"unknown option {name}" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+
+
+def _number(kind: Callable[[str], float], accepted: Callable[[float], bool], words: str) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not accepted(value):
+            raise argparse.ArgumentTypeError(f"{text!r}; accepted: {words}")
+        return value
+
+    return convert
+
+
+_positive_int = _number(int, lambda value: value >= 1, "a whole number of at least 1")
+_positive = _number(float, lambda value: 0 < value < math.inf, "a number above 0")
+_not_negative = _number(float, lambda value: 0 <= value < math.inf, "a number of at least 0")
