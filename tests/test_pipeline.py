@@ -1,12 +1,9 @@
-"""DepthPipeline: walls at their distance for every camera, lens and size; order, limits, timings, memory."""
+"""DepthPipeline: walls at their distance for every camera, lens and size; order, limits, timings."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import resource
-import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,40 +13,13 @@ from numpy.typing import NDArray
 
 from depth_anything_ros.camera import CameraModel
 from depth_anything_ros.depth_frame import CameraFrame
-from depth_anything_ros.engine import EngineInfo, load_engine
-from depth_anything_ros.engines.network_engine import CompiledShape, NetworkEngine
 from depth_anything_ros.engines.plane_engine import PlaneEngine, open_plane
 from depth_anything_ros.errors import CameraError, ConfigError, EngineError, ImageError
 from depth_anything_ros.geometry import unproject
 from depth_anything_ros.pipeline import STAGES, DepthPipeline, PipelineOptions, postprocess
-from depth_anything_ros.spec import EngineSpec, ResizeRule
-from tests.tiny_networks import make_spec, write_network
-
-PINHOLE = CameraModel(width=640, height=480, fx=500.0, fy=500.0, cx=319.5, cy=239.5)
-DISTORTED = dataclasses.replace(PINHOLE, distortion_model="plumb_bob", D=(-0.3, 0.08, 0.001, -0.001, 0.0))
-SMALL = ResizeRule(kind="long_side", side=140)
-
-
-class ImageDepthEngine(NetworkEngine):
-    """Depth is the red channel in decimetres: the pipeline's way from image to depth without a network between."""
-
-    def __init__(self, spec: EngineSpec | None = None) -> None:
-        self.batches: list[tuple[int, int, int]] = []
-        spec = spec or make_spec(meaning="metric_fixed", resize=SMALL, max_batch=2)
-        super().__init__(spec, EngineInfo("fake", "fp32", "CPU", "asked for", "1"), self._compile)
-
-    def _compile(self, shape: tuple[int, int, int]) -> CompiledShape:
-        def run(images_nhw3: NDArray[np.uint8]) -> tuple[NDArray[np.float32], None]:
-            self.batches.append(shape)
-            return images_nhw3[..., 0].astype(np.float32) / 10.0, None
-
-        return run
-
-
-def frame(camera: CameraModel | None = PINHOLE, level: int = 20, stamp_ns: int = 7, **size: int) -> CameraFrame:
-    width = size.get("width", camera.width if camera else 64)
-    height = size.get("height", camera.height if camera else 48)
-    return CameraFrame(np.full((height, width, 3), level, np.uint8), camera, stamp_ns, "camera_optical")
+from depth_anything_ros.spec import ResizeRule
+from tests.image_depth_engine import DISTORTED, PINHOLE, SMALL, ImageDepthEngine, frame
+from tests.tiny_networks import make_spec
 
 
 @pytest.mark.parametrize("focal_px", [150.0, 500.0, 2000.0])
@@ -268,49 +238,3 @@ def test_postprocess_marks_the_border_of_another_size() -> None:
         np.ones((4, 4), np.float32), (4, 4), scale=3.0, min_depth_m=0.1, max_depth_m=9.0, valid_HW=valid
     )
     assert np.isnan(depth[:, :2]).all() and (depth[:, 2:] == 3.0).all()
-
-
-def rss_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def held_bytes_growth(num_frames: int) -> int:
-    """Growth of Python's and NumPy's memory over frames of three sizes, with and without distortion [bytes]."""
-    pipeline = DepthPipeline(ImageDepthEngine())
-    half = PINHOLE.scaled_to(width=320, height=240)
-    cameras = [half, dataclasses.replace(half, distortion_model="plumb_bob", D=DISTORTED.D), None]
-    frames = [frame(camera) for camera in cameras]
-    for _ in range(5):
-        pipeline.run(frames)
-    tracemalloc.start()
-    try:
-        pipeline.run(frames)
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(num_frames // len(frames)):
-            pipeline.run(frames)
-        return tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
-
-
-def test_memory_stays_flat() -> None:
-    assert held_bytes_growth(150) < 50_000
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_memory_stays_flat_over_2000_frames(tmp_path: Path, runtime: str) -> None:
-    """The whole process, with a runtime's own memory, over 2000 frames after 200 that fill its pools."""
-    pytest.importorskip("onnx", reason="the network of this test is built with onnx (extra test)")
-    pytest.importorskip(runtime, reason=f"{runtime} is not installed")
-    half = PINHOLE.scaled_to(width=320, height=240)
-    frames = [frame(half), frame(dataclasses.replace(half, distortion_model="plumb_bob", D=DISTORTED.D))]
-    with load_engine(write_network(tmp_path, resize=SMALL), engine=runtime, threads=1) as engine:
-        pipeline = DepthPipeline(engine)
-        for _ in range(100):
-            pipeline.run(frames)
-        before = rss_bytes()
-        for _ in range(1000):
-            pipeline.run(frames)
-        assert rss_bytes() - before < 5_000_000

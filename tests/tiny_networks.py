@@ -64,6 +64,7 @@ def write_network(
     bias: float = 0.0,
     log_of_zero: bool = False,
     dimensions: tuple[str | int, str | int, str | int] = ("batch", "height", "width"),
+    input_type: str = "UINT8",
     **changes: Any,
 ) -> Path:
     """Write ``name``.onnx, its spec and its golden sample; ``changes`` are fields of the spec.
@@ -71,7 +72,7 @@ def write_network(
     ``bias`` is added to the depth (it makes the golden sample wrong), ``log_of_zero`` makes the output NaN.
     """
     path = folder / f"{name}.onnx"
-    path.write_bytes(_network_bytes(bias, log_of_zero, dimensions))
+    path.write_bytes(_network_bytes(bias, log_of_zero, dimensions, input_type))
     golden: dict[str, str] = {}
     if with_golden:
         golden_path = folder / f"{name}.golden.npz"
@@ -83,7 +84,9 @@ def write_network(
     return path
 
 
-def _network_bytes(bias: float, log_of_zero: bool, dimensions: tuple[str | int, str | int, str | int]) -> bytes:
+def _network_bytes(
+    bias: float, log_of_zero: bool, dimensions: tuple[str | int, str | int, str | int], input_type: str
+) -> bytes:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -131,7 +134,7 @@ def _network_bytes(bias: float, log_of_zero: bool, dimensions: tuple[str | int, 
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, [*dimensions, 3])],
+        [helper.make_tensor_value_info("image", TensorProto.DataType.Value(input_type), [*dimensions, 3])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, dimensions) for name in ("depth", "sky")],
         [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items() if name in used],
     )

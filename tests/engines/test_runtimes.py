@@ -121,6 +121,13 @@ def test_network_of_one_fixed_size_is_refused_at_another(tmp_path: Path, runtime
             engine.infer(random_images((1, 42, 42)))
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_network_that_wants_floats_is_refused(tmp_path: Path, runtime: str) -> None:
+    path = write_network(tmp_path, input_type="FLOAT", with_golden=False)
+    with pytest.raises(EngineError, match="accepted: uint8"):
+        load_engine(path, engine=runtime, threads=1).infer(random_images((1, 28, 42)))
+
+
 def test_onnxruntime_tells_which_names_free_dimensions_have(tmp_path: Path) -> None:
     path = write_network(tmp_path, dimensions=("n", "h", "w"), with_golden=False)
     with pytest.raises(EngineError, match="named batch, height, width"):
