@@ -1,0 +1,117 @@
+"""Which depths are kept: range limits and flying pixels, by REP 117 (NaN rejected, +Inf beyond range, -Inf too near).
+
+A network draws the edge between two surfaces as a short ramp; the pixels on it lie in mid-air and become ghost
+obstacles. They are recognised by lying between two surfaces: one neighbour clearly nearer and another clearly farther.
+The nearest pixel of a neighbourhood therefore always stays, so that no obstacle, however thin, is filtered away. A
+surface seen so obliquely that its depth grows by the same ratio from pixel to pixel is removed too: at 10 % and 500 px
+of focal length that is within 1.2 degrees of edge-on. All of this costs least on the network's own output, before it is
+enlarged.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ConfigError, ImageError
+from .scratch import Scratch
+
+SURFACE_RATIO = 0.05
+"""Depths of adjacent pixels that differ by more than this are not taken for one surface."""
+FLYING_RATIO = 0.10
+"""A flying pixel is nearer than one neighbour and farther than another by more than this."""
+
+Float32 = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+_KERNEL = np.ones((3, 3), np.uint8)
+
+
+class Surroundings(NamedTuple):
+    """What the 3x3 pixels around each pixel hold, itself included; NaN is left out of the extremes."""
+
+    nearest_HW: Float32
+    """Smallest depth [m]; +Inf where all are NaN."""
+    farthest_HW: Float32
+    """Largest depth [m]; -Inf where all are NaN."""
+    edges_HW: Mask
+    """True where they do not lie on one surface: farthest and nearest differ by more than ``SURFACE_RATIO``, or any of
+    them is not a positive finite depth."""
+
+
+def surroundings(depth_HW: Float32, scratch: Scratch | None = None) -> Surroundings:
+    """Look around each pixel of an (H, W) float32 depth image [m].
+
+    With `scratch` the extremes lie in that memory, valid until the next call with it. Raises ImageError for another
+    type or shape.
+    """
+    check_depth(depth_HW)
+    with np.errstate(invalid="ignore"):
+        # Cheaper than a mask; NaN makes both comparisons false.
+        usable = bool(depth_HW.min() > 0.0 and depth_HW.max() < np.inf)
+    low = high = depth_HW
+    if not usable:
+        unknown = np.isnan(depth_HW)
+        if unknown.any():
+            low, high = (np.where(unknown, np.float32(filler), depth_HW) for filler in (np.inf, -np.inf))
+    shape, memory = depth_HW.shape, scratch or Scratch()
+    nearest_HW, farthest_HW, limit_HW = (memory.array(name, shape) for name in ("nearest", "farthest", "limit"))
+    # Replicated borders: OpenCV's default border value is finite and would be nearer than +Inf.
+    cv2.erode(low, _KERNEL, dst=nearest_HW, borderType=cv2.BORDER_REPLICATE)
+    cv2.dilate(high, _KERNEL, dst=farthest_HW, borderType=cv2.BORDER_REPLICATE)
+    edges_HW = farthest_HW > np.multiply(nearest_HW, np.float32(1.0 + SURFACE_RATIO), out=limit_HW)
+    if not usable:
+        with np.errstate(invalid="ignore"):
+            odd_HW = ~((depth_HW > 0.0) & (depth_HW < np.inf))
+        edges_HW |= cv2.dilate(odd_HW.view(np.uint8), _KERNEL).view(np.bool_)
+    return Surroundings(nearest_HW, farthest_HW, edges_HW)
+
+
+def remove_flying_pixels(depth_HW: Float32, ratio: float = FLYING_RATIO, around: Surroundings | None = None) -> Float32:
+    """Set depths in mid-air between a nearer and a farther neighbour to NaN, in place, and return the same array.
+
+    Both neighbours differ from it by more than `ratio`; sky and beyond range (+Inf) count as farther, too near (-Inf)
+    as nearer, NaN as neither. `around` is what :func:`surroundings` gave for this image, if at hand. Raises ConfigError
+    for a ratio that is not positive.
+    """
+    if not 0.0 < ratio < math.inf:
+        raise ConfigError(f"flying pixel ratio is {ratio}; accepted: a positive number, as {FLYING_RATIO}")
+    nearest_HW, farthest_HW, edges_HW = around or surroundings(depth_HW)
+    scale = np.float32(1.0 + ratio)
+    with np.errstate(invalid="ignore", over="ignore"):
+        # What differs from two neighbours in opposite directions lies at an edge: few pixels are left to look at.
+        candidates_HW = edges_HW if 2.0 * ratio >= SURFACE_RATIO else farthest_HW > nearest_HW * scale
+        candidates_N = np.flatnonzero(candidates_HW)
+        depth_N = depth_HW.take(candidates_N)
+        farther_N = farthest_HW.take(candidates_N) > depth_N * scale
+        nearer_N = nearest_HW.take(candidates_N) * scale < depth_N
+    np.put(depth_HW, candidates_N[farther_N & nearer_N], np.nan)
+    return depth_HW
+
+
+def limit_range(depth_HW: Float32, min_m: float, max_m: float) -> Float32:
+    """Set depths beyond `max_m` to +Inf and those below `min_m` to -Inf, in place, and return the same array.
+
+    The limits themselves stay, NaN stays NaN, nothing is clipped onto a limit. Raises ConfigError unless
+    0 < min_m < max_m.
+    """
+    if not 0.0 < min_m < max_m:
+        raise ConfigError(f"depth range {min_m} m to {max_m} m; accepted: 0 < min < max")
+    check_depth(depth_HW)
+    with np.errstate(invalid="ignore"):
+        if depth_HW.min() >= np.float32(min_m) and depth_HW.max() <= np.float32(max_m):
+            return depth_HW
+        too_far, too_near = depth_HW > np.float32(max_m), depth_HW < np.float32(min_m)
+    np.copyto(depth_HW, np.float32(np.inf), where=too_far)
+    np.copyto(depth_HW, np.float32(-np.inf), where=too_near)
+    return depth_HW
+
+
+def check_depth(depth_HW: npt.NDArray[Any]) -> None:
+    """Raise ImageError unless this is a depth image: (H, W) float32, not empty."""
+    if depth_HW.dtype != np.float32 or depth_HW.ndim != 2 or depth_HW.size == 0:
+        raise ImageError(f"depth is {depth_HW.dtype} of shape {depth_HW.shape}; accepted: float32 (H, W)")

@@ -1,0 +1,74 @@
+"""Memory that is used again from frame to frame, for work in progress and for messages.
+
+Fresh megabytes are the hidden cost of a frame: the operating system hands them out page by page, which can take longer
+than the arithmetic that fills them.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from array import array
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Scratch(threading.local):
+    """Arrays by name, one set per thread; the memory of a name grows to the largest array asked for, and stays."""
+
+    def __init__(self) -> None:
+        self._memory: dict[str, npt.NDArray[np.uint8]] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
+        """Return the C-contiguous array of that name; it holds whatever was left there, and shares the memory of the
+        array that was returned for the name before."""
+        num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        memory = self._memory.get(name)
+        if memory is None or memory.size < num_bytes:
+            memory = self._memory[name] = np.empty(num_bytes, np.uint8)
+        return memory[:num_bytes].view(dtype).reshape(shape)
+
+
+class BufferPool:
+    """Byte arrays of one size for messages; one is used again when its last holder has let go of it.
+
+    A message that is kept is never written to again, so nothing needs to be copied or handed back; in a steady stream
+    two or three buffers alternate. Holding is seen by the reference count of the array, which whoever has the array
+    itself, a memoryview or a NumPy view of it raises. Threads may share a pool.
+
+    Parameters
+    ----------
+    num_bytes: size of every buffer; a multiple of 4.
+    max_kept: how many buffers are watched for their return; more than that may be out at once.
+    """
+
+    def __init__(self, num_bytes: int, max_kept: int = 4) -> None:
+        self._num_bytes = num_bytes
+        self._max_kept = max_kept
+        self._buffers: list[array[int]] = []
+        self._lock = threading.Lock()
+        # What the count is when only a list holds the array differs between Python versions.
+        self._count_when_idle = _count_references([array("B")], 0)
+
+    def take(self) -> tuple[array[int], npt.NDArray[np.float32]]:
+        """Return an ``array('B')`` that nobody else holds and a 1-D float32 view of it; the content is arbitrary.
+
+        A ``uint8[]`` message field takes an ``array('B')`` as it is, without a check of every element.
+        """
+        with self._lock:
+            for index in range(len(self._buffers)):
+                if _count_references(self._buffers, index) == self._count_when_idle:
+                    data = self._buffers[index]
+                    break
+            else:
+                data = array("B", bytes(self._num_bytes))
+                self._buffers = [*self._buffers, data][-self._max_kept :]
+            # A new view each time: it holds the array for as long as it lives.
+            return data, np.frombuffer(data, np.float32)
+
+
+def _count_references(buffers: list[array[int]], index: int) -> int:
+    return sys.getrefcount(buffers[index])
