@@ -61,7 +61,7 @@ setup(
     ],
     package_dir={TRAINING: "training"},
     package_data={
-        NAME: ["starter/*", "demo/*", "demo/*/*"],
+        NAME: ["starter/*", "demo/*"],
         TRAINING: ["recipes/*"],
     },
     data_files=[
