@@ -35,16 +35,12 @@ def upsample_depth(depth_hw: Float32, size_HW: tuple[int, int], around: Surround
     if depth_hw.shape == (height, width):
         return depth_hw.copy()
     edges_hw = (around or surroundings(depth_hw)).edges_HW
-    smooth_hw = depth_hw
     finite_hw = np.isfinite(depth_hw)
     if not finite_hw.all():
         edges_hw = edges_hw | cv2.dilate((~finite_hw).view(np.uint8), _KERNEL).view(np.bool_)
-        # Infinities would spread through the interpolation's zero weights; what stands in for them is replaced below.
-        smooth_hw = _scratch.array("smooth", depth_hw.shape)
-        smooth_hw.fill(0.0)
-        cv2.copyTo(depth_hw, finite_hw.view(np.uint8), smooth_hw)
     depth_HW: Float32 = np.empty((height, width), np.float32)
-    cv2.resize(smooth_hw, (width, height), dst=depth_HW, interpolation=cv2.INTER_LINEAR)
+    # NaN and infinities spread to the neighbours here, by zero weights too; all of those are edges and replaced below.
+    cv2.resize(depth_hw, (width, height), dst=depth_HW, interpolation=cv2.INTER_LINEAR)
     if edges_hw.any():
         marked_hw = _scratch.array("marked", depth_hw.shape)
         nearest_HW = _scratch.array("nearest", (height, width))
