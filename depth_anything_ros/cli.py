@@ -50,8 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from depth_anything_ros.run import RunOptions, run
 
-    names = RunOptions.__dataclass_fields__
-    return run(RunOptions(**{name: value for name, value in vars(args).items() if name in names}))
+    given = {name: value for name, value in vars(args).items() if name in RunOptions.__dataclass_fields__}
+    given["ply"] = args.ply or args.ply_every is not None
+    given["ply_every"] = args.ply_every or RunOptions.ply_every
+    return run(RunOptions(**given))
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -64,7 +66,12 @@ def _bench(args: argparse.Namespace) -> int:
     from depth_anything_ros.bench import print_bench
 
     return print_bench(
-        args.model, engines=args.engine, precision=args.precision, threads=args.threads, seconds=args.seconds
+        args.model,
+        engine=args.engine,
+        precision=args.precision,
+        threads=args.threads,
+        seconds=args.seconds,
+        full=args.full,
     )
 
 
@@ -140,7 +147,7 @@ def _add_run_arguments(parser: _Parser) -> None:
         "--edge-ratio",
         metavar="R",
         type=_not_negative,
-        help="drop flying pixels whose neighbours jump by more than this ratio; 0 keeps all (default: the pipeline's)",
+        help="drop flying pixels whose neighbours jump by more than this ratio; 0 keeps all (default: 0.1)",
     )
     network.add_argument(
         "--assumed-fov",
@@ -170,7 +177,7 @@ def _add_run_arguments(parser: _Parser) -> None:
     )
     output.add_argument("--ply", action="store_true", help="also write clouds as PLY")
     output.add_argument(
-        "--ply-every", metavar="N", type=_positive_int, default=10, help="one PLY for N frames written (default: 10)"
+        "--ply-every", metavar="N", type=_positive_int, help="one PLY for N frames written; implies --ply (default: 10)"
     )
     for name, what in (
         ("depth", "depth images"),
@@ -194,12 +201,14 @@ def _add_info_arguments(parser: _Parser) -> None:
 
 def _add_bench_arguments(parser: _Parser) -> None:
     parser.description = (
-        "Measures the whole pipeline and everything around the network on this machine, for each engine installed."
-        " The comparisons with other implementations need a checkout: python benchmarks/overhead.py and"
-        " benchmarks/engines.py."
+        "Measures whole frames and everything around the network on this machine, with each engine installed."
+        " The comparisons with other implementations need a checkout of the repository: --full."
     )
     _add_network_arguments(parser)
     parser.add_argument("--seconds", metavar="S", type=_positive, default=3.0, help="time for each row (default: 3)")
+    parser.add_argument(
+        "--full", action="store_true", help="then run benchmarks/overhead.py and benchmarks/engines.py of the checkout"
+    )
 
 
 def _add_network_arguments(group: argparse._ActionsContainer) -> None:

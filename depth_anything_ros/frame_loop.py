@@ -45,8 +45,9 @@ class FrameLoop:
     def process(self, title: str, *, every: int = 1, max_frames: int | None = None) -> None:
         """Take frames until the end, an interruption, or an output that cannot be written; then finish the outputs.
 
-        ``title``: what the contact sheet calls the recording; ``every``: only every Nth frame is taken; ``max_frames``: this many at most. What went wrong is in the summary:
-        a frame that fails is counted there as dropped, and anything that ended the loop is its ``problem``.
+        ``title``: what the contact sheet calls the recording; ``every``: only every Nth frame is taken; ``max_frames``:
+        this many at most. What went wrong is in the summary: a frame that fails is counted there as dropped, and
+        anything that ended the loop is its ``problem``.
         """
         summary, start = self._summary, time.perf_counter()
         problem = ""
@@ -126,9 +127,10 @@ class FrameLoop:
         return {**result.timings_ms, **self._writer.add(record, result)}
 
     def _note_assumed_camera(self, hfov_deg: float) -> None:
+        reason = self._source.camera_note.removeprefix("none: ")
         note = (
-            f"no intrinsics ({self._source.camera_note}), so no point cloud, and depth assumes a field of view of"
-            f" {hfov_deg:.0f} degrees: its shape is meant, its scale is a guess"
+            f"no point cloud, as there are no intrinsics: {reason}; depth assumes a field of view of {hfov_deg:.0f}"
+            " degrees, so its shape is meant but its scale is a guess"
         )
         if note not in self._summary.notes:
             self._summary.notes.append(note)

@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depth_anything_ros.depth_codec import depth_to_millimetres
 from depth_anything_ros.errors import ConfigError, OutputError
 from depth_anything_ros.render import RGBImage
 
 DEPTH_FORMATS = ("png", "npy")
-_MAX_MM = 65535
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -88,20 +88,13 @@ def write_picture(path: Path, image_HW3: NDArray[np.uint8]) -> None:
     write_bytes(path, _encode_png(cv2.cvtColor(image_HW3, cv2.COLOR_RGB2BGR), path))
 
 
-def depth_to_mm(depth_HW: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Depth [m] as 16UC1 millimetres, rounded; 0 = none: NaN, an infinity, or beyond what 16 bits hold (65.535 m)."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        mm_HW = np.rint(depth_HW * np.float32(1000.0))
-        return np.where((mm_HW >= 1) & (mm_HW <= _MAX_MM), mm_HW, 0).astype(np.uint16)
-
-
 def write_depth(folder: Path, name: str, depth_HW: NDArray[np.float32], kind: str) -> Path:
     """Write one depth image (H, W) [m] and return its path: 16UC1 PNG (0 = none), or float32 .npy (NaN, Inf kept)."""
     if kind not in DEPTH_FORMATS:
         raise ConfigError(f"depth format is {kind!r}; accepted: {', '.join(DEPTH_FORMATS)}")
     path = folder / f"{name}.{kind}"
     if kind == "png":
-        write_bytes(path, _encode_png(depth_to_mm(depth_HW), path))
+        write_bytes(path, _encode_png(depth_to_millimetres(depth_HW), path))
     else:
         with atomic_path(path) as temporary:
             np.save(temporary, depth_HW, allow_pickle=False)

@@ -73,7 +73,7 @@ class Pictures:
                 self.written[self._video.path.name] = f"{self._video.num_frames} frames, camera beside depth"
         if self._sheet:
             write_picture(self.folder / "contact_sheet.png", contact_sheet(self._sheet, _scale_of(self._sheet), title))
-            self.written["contact_sheet.png"] = f"{len(self._sheet)} frames on one page"
+            self.written["contact_sheet.png"] = "frames spread over the recording, on one page"
         if self._cloud_frame is not None:
             self._write_cloud(*self._cloud_frame)
 

@@ -129,8 +129,7 @@ class Summary:
             "",
             f"frames: {self.frames_in} in{skipped}, {self.frames_out} out, {self.drops.total} dropped{state}",
             *(f"  dropped {n}: {cause} (first: {self.drops.first[cause]})" for cause, n in self.drops.counts.items()),
-            f"speed: {self.frames_per_s:.2f} frames/s over {self.elapsed_s:.1f} s; first frame after"
-            f" {self.latencies.first_ms:.0f} ms, as the engine is made for its size; the others:",
+            *self._speed_lines(),
             *latency_table(self.latencies.as_dict()),
             *error_table(self.errors),
         ]
@@ -140,6 +139,15 @@ class Summary:
             width = max(len(name) for name in self.outputs)
             lines += ["written:", *(f"  {name:<{width}}  {what}" for name, what in self.outputs.items())]
         return "\n".join(lines)
+
+    def _speed_lines(self) -> list[str]:
+        if self.frames_out == 0:
+            return []
+        line = f"speed: {self.frames_per_s:.2f} frames/s over {self.elapsed_s:.1f} s"
+        if self.frames_out > 1:
+            first = f"{self.latencies.first_ms:.0f} ms"
+            line += f"; the first frame took {first}, as the engine is made for its size; the others:"
+        return [line]
 
 
 def latency_table(latencies: dict[str, dict[str, float]]) -> list[str]:

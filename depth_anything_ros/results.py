@@ -127,7 +127,7 @@ class ResultWriter:
                 failures.append(error)
         if self._options.depth and self._num_frames:
             kind = "16UC1, millimetres, 0 = none" if self._options.format == "png" else "float32, metres"
-            self.written["depth/"] = f"{self._num_frames} depth images (.{self._options.format}: {kind})"
+            self.written["depth/"] = f"{self._num_frames} x .{self._options.format}: {kind}"
         if self._num_ply:
             self.written["ply/"] = f"{self._num_ply} point clouds"
         self.written.update(self._pictures.written)

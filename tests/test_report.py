@@ -111,3 +111,4 @@ def test_speed_of_nothing_is_zero() -> None:
     report = summary()
     report.frames_out, report.elapsed_s = 0, 0.0
     assert report.frames_per_s == 0.0
+    assert "speed" not in report.as_text()
