@@ -211,5 +211,5 @@ def load_open3d() -> ModuleType:
     except (ImportError, OSError) as error:
         missing = MissingDependency("open3d", "cloud")
         packages = " ".join(OPEN3D_SYSTEM_PACKAGES)
-        missing.args = (f"open3d is installed but does not import ({error}); on Debian and Ubuntu it needs {packages}",)
+        missing.msg = f"open3d is installed but does not import ({error}); on Debian and Ubuntu it needs {packages}"
         raise missing from error
