@@ -41,8 +41,8 @@ def opencv_requirement() -> list[str]:
     return ["opencv-python-headless>=4.5.4,<5"]
 
 
-# torch without a version of its own choosing: scripts/test installs the CPU build first.
-NETWORK = ["torch>=2.4", "transformers>=4.56", "onnx>=1.16"]
+# torch without a version: which build fits is the user's choice, and scripts/test installs the CPU build first.
+NETWORK = ["torch", "transformers>=4.56", "onnx>=1.16"]
 
 setup(
     name=NAME,
