@@ -234,8 +234,8 @@ def _refuse_unknown_options(arguments: list[str], parser: _Parser, commands: dic
         if word == "--":
             return
         if name.startswith("--") and name not in known and name not in ("--version",):
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            command.error(f"unknown option {name}" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+            nearest = difflib.get_close_matches(name[2:], [option[2:] for option in known], n=1, cutoff=0.5)
+            command.error(f"unknown option {name}" + (f"; did you mean --{nearest[0]}?" if nearest else ""))
 
 
 def _number(kind: Callable[[str], float], accepted: Callable[[float], bool], words: str) -> Callable[[str], float]:

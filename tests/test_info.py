@@ -1,0 +1,124 @@
+"""``info``: machine, recording and network, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from depth_anything_ros import __version__
+from depth_anything_ros.cli import main
+from tests.sample_bags import camera_recording, jpeg, picture, write_bag
+from tests.tiny_networks import write_network
+
+
+def info_of(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    assert main(["info", *arguments, "--json"]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["info", "--json"])
+    machine = json.loads(capsys.readouterr().out)
+    assert machine["depth_anything_ros"] == __version__
+    assert machine["libraries"]["numpy"].startswith(np.__version__)
+    assert {"cv2", "onnxruntime", "openvino", "rosbags", "open3d", "torch"} <= set(machine["libraries"])
+    assert machine["cpu"]["usable cores"] >= 1
+    assert isinstance(machine["cpu"]["native bf16"], bool)
+    main(["info"])
+    text = capsys.readouterr().out
+    assert f"depth_anything_ros: {__version__}" in text
+    assert "native bf16:" in text
+
+
+def test_machine_names_the_engine_it_would_use_and_why(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("depth_anything_ros.engine.STARTER", write_network(tmp_path))
+    runs = info_of(capsys)["network that runs by default"]
+    assert runs["name"] == "tiny"
+    assert runs["engine"] in ("openvino", "onnxruntime")
+    assert runs["precision"] in ("fp32", "bf16")
+    assert runs["why"].startswith("auto:")
+    assert runs["golden sample"].startswith("reproduced")
+
+
+def test_a_library_that_is_missing_names_its_extra(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = (("surely_absent", ("surely-absent",), "cloud"),)
+    monkeypatch.setattr("depth_anything_ros.info._LIBRARIES", absent)
+    main(["info", "--json"])
+    libraries = json.loads(capsys.readouterr().out)["libraries"]
+    assert libraries == {"surely_absent": "not installed; pip install 'depth_anything_ros[cloud]'"}
+
+
+def test_bag(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "walk", camera_recording(5))
+    found = info_of(capsys, str(bag))
+    assert found["storage"] == "mcap"
+    assert found["duration_s"] == 0.4
+    assert found["topics"]["/camera/image_raw"] == "sensor_msgs/msg/Image, 5 messages"
+    assert found["cameras"]["/camera/camera_info"].startswith("64x48, fx 50.0 fy 50.0 cx 31.5 cy 23.5 px")
+    assert "images on /camera/image_raw" in found["run takes"]
+    assert "/camera/aligned_depth/image_raw" in found["run takes"]
+    assert main(["info", str(bag)]) == 0
+    text = capsys.readouterr().out
+    assert "  /camera/image_raw: sensor_msgs/msg/Image, 5 messages" in text
+    assert "problem" not in text
+
+
+def test_bag_that_run_would_refuse_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recorded = [item for item in camera_recording(2) if item.topic == "/camera/camera_info"]
+    found = info_of(capsys, str(write_bag(tmp_path / "walk", recorded)), code=2)
+    assert found["problem"]
+    assert found["run takes"] == "nothing without options"
+
+
+def test_other_recordings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(picture()))
+    found = info_of(capsys, str(tmp_path))
+    assert found["frames"] == 1
+    assert "--camera-info" in found["camera"]
+
+
+@pytest.mark.parametrize("by_spec", [False, True])
+def test_network(capsys: pytest.CaptureFixture[str], tmp_path: Path, by_spec: bool) -> None:
+    network = write_network(tmp_path, trained_frames=("dhash:0000000000000000",))
+    found = info_of(capsys, str(network.with_suffix(".json") if by_spec else network))
+    assert found["promises"]["licence"]["id"] == "Apache-2.0"
+    assert found["promises"]["canonical_focal_px"] == 300.0
+    assert found["promises"]["trained_frames"] == "1 real frames"
+    assert found["runs here"]["golden sample"].startswith("reproduced to abs_rel")
+
+
+def test_network_that_was_changed_shows_its_spec_and_the_problem(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    network = write_network(tmp_path)
+    network.write_bytes(network.read_bytes() + b"\0")
+    found = info_of(capsys, str(network), code=2)
+    assert found["promises"]["name"] == "tiny"
+    assert "SHA-256" in found["problem"]
+    network.unlink()
+    assert "no network at" in info_of(capsys, str(network.with_suffix(".json")), code=2)["problem"]
+
+
+def test_plane_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    found = info_of(capsys, "plane:height=1.2,pitch=10")
+    assert "geometry tests and camera checks only" in found["promises"]["description"]
+    assert found["runs here"]["precision"] == "exact"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nowhere", "nowhere does not exist"), ("nowhere.onnx", "no network at"), ("nowhere.json", "no spec at")],
+)
+def test_what_is_not_there(name: str, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["info", str(tmp_path / name)]) == 2
+    assert words in capsys.readouterr().err
