@@ -19,8 +19,8 @@ def grey_builder() -> tuple[Builder, int]:
     return builder, builder.material(Material("solid", ((0.5, 0.5, 0.5),)))
 
 
-def finish(builder: Builder) -> Scene:
-    """The builder's scene with a lamp, indoors."""
+def finish(builder: Builder, lamp: float = 3.0) -> Scene:
+    """The builder's scene with a lamp of that power at (0.5, -1, 3), indoors."""
     viewpoint = Viewpoint((0, 0, 0), (1, 1, 1), ((0, 0, 0),), (0, 0), 0, (60, 60))
-    light = Light((0.5, -1.0, 3.0), (3.0, 3.0, 3.0))
+    light = Light((0.5, -1.0, 3.0), (lamp, lamp, lamp))
     return Scene("room", 1, builder.rows, builder.materials, [light], (0.3, 0.3, 0.3), None, viewpoint)

@@ -24,8 +24,22 @@ SHARES = (0.60, 0.25, 0.15)
 _MAKERS = {"room": room_scene, "tabletop": tabletop_scene, "outdoor": outdoor_scene}
 
 __all__ = [
-    "FIRST_TRAINING_SEED", "KINDS", "Pinhole", "Pose", "RenderedView", "Scene", "Sensor", "VERSION", "build_scene",
-    "hits", "kind_of", "look", "random_sensor", "render_sample", "render_view",
+    "FIRST_TRAINING_SEED",
+    "KINDS",
+    "VERSION",
+    "Pinhole",
+    "Pose",
+    "RenderedView",
+    "Scene",
+    "Sensor",
+    "build_scene",
+    "choose_camera",
+    "hits",
+    "kind_of",
+    "look",
+    "random_sensor",
+    "render_sample",
+    "render_view",
 ]
 
 
@@ -35,7 +49,7 @@ def kind_of(seed: int) -> str:
 
 
 def build_scene(seed: int, kind: str | None = None) -> Scene:
-    """The scene of a seed. ``kind`` (room, tabletop, outdoor) overrides what the seed stands for; ValueError otherwise."""
+    """The scene of a seed. ``kind`` (room, tabletop, outdoor) overrides what the seed stands for; else ValueError."""
     name = kind or kind_of(seed)
     if name not in _MAKERS:
         raise ValueError(f"unknown scene kind {name!r}: use one of {', '.join(KINDS)}")

@@ -42,14 +42,15 @@ def _candidate(rng: np.random.Generator, scene: Scene) -> Pose:
         yaw = math.pi / 2 + (rng.uniform(-0.7, 0.7) if view.pitch_deg[1] > 0 else rng.uniform(-math.pi, math.pi))
         forward = np.array([math.cos(yaw) * math.cos(pitch), math.sin(yaw) * math.cos(pitch), math.sin(pitch)])
         return look(target - distance * forward, yaw, pitch, roll)
-    position = np.array([rng.uniform(low, high) for low, high in zip(view.low, view.high)])
+    position = np.array([rng.uniform(low, high) for low, high in zip(view.low, view.high, strict=True)])
     if scene.sky is None and rng.random() < 0.6:
         position[2] = float(np.clip(rng.normal(1.45, 0.2), view.low[2], view.high[2]))
     low, high = view.pitch_deg
     pitch = float(np.clip(rng.normal((low + high) / 2, (high - low) / 4), low, high))
     bearing = math.atan2(target[1] - position[1], target[0] - position[0])
     spread = 0.35 if scene.sky is not None else 0.6
-    yaw = bearing + rng.normal(0, spread) if rng.random() < 0.75 or scene.sky is not None else rng.uniform(-math.pi, math.pi)
+    aimed = rng.random() < 0.75 or scene.sky is not None
+    yaw = bearing + rng.normal(0, spread) if aimed else rng.uniform(-math.pi, math.pi)
     return look(position, yaw, math.radians(pitch), roll)
 
 
@@ -59,8 +60,12 @@ def choose_camera(scene: Scene, seed: int, width: int, height: int) -> tuple[Pos
     lens = random_lens(rng, width, height, scene.viewpoint.hfov_deg)
     shrink = 24 / width
     small = Pinhole(
-        24, max(8, round(height * shrink)), lens.fx * shrink, lens.fy * shrink,
-        (lens.cx + 0.5) * shrink - 0.5, (lens.cy + 0.5) * shrink - 0.5,
+        24,
+        max(8, round(height * shrink)),
+        lens.fx * shrink,
+        lens.fy * shrink,
+        (lens.cx + 0.5) * shrink - 0.5,
+        (lens.cy + 0.5) * shrink - 0.5,
     )
     best: tuple[float, Pose] | None = None
     bare = rng.random() < 0.1
@@ -79,7 +84,7 @@ def choose_camera(scene: Scene, seed: int, width: int, height: int) -> tuple[Pos
             best = (score, pose)
     if best is None:
         target = np.array(scene.viewpoint.targets[0])
-        return look(target + [0.0, -0.7, 0.5], math.pi / 2, math.radians(-35), 0.0), lens
+        return look(target + np.array([0.0, -0.7, 0.5]), math.pi / 2, math.radians(-35), 0.0), lens
     return best[1], lens
 
 

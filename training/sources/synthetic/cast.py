@@ -10,7 +10,6 @@ import torch
 
 from .primitives import PLANE, PrimitiveSet, hit_unit
 
-
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
 
 

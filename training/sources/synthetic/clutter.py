@@ -16,8 +16,8 @@ def can(b: Builder, p: Placer) -> None:
 
 def carton(b: Builder, p: Placer) -> None:
     """A printed box, standing or lying."""
-    size = sorted((b.u(0.03, 0.09), b.u(0.06, 0.18), b.u(0.08, 0.26)))
-    size = (size[1], size[0], size[2]) if b.chance(0.6) else (size[2], size[1], size[0])
+    thin, middle, long = sorted((b.u(0.03, 0.09), b.u(0.06, 0.18), b.u(0.08, 0.26)))
+    size = (middle, thin, long) if b.chance(0.6) else (long, middle, thin)
     p.block(0, 0, 0, size, palettes.package(b))
 
 
@@ -110,7 +110,16 @@ def lamp(b: Builder, p: Placer) -> None:
     foot = palettes.metal(b)
     p.rod(0, 0, 0, 0.07, 0.02, foot)
     p.rod(0, 0, 0.02, 0.012, 0.3, foot)
-    p.rod(0, 0, 0.28, 0.13, 0.2, palettes.plain(b, palettes.linear(0.95, 0.88, 0.75), 0, b.u(0, 0.9)), b.u(0.5, 0.9), False)
+    p.rod(
+        0,
+        0,
+        0.28,
+        0.13,
+        0.2,
+        palettes.plain(b, palettes.linear(0.95, 0.88, 0.75), 0, b.u(0, 0.9)),
+        b.u(0.5, 0.9),
+        False,
+    )
 
 
 def vase(b: Builder, p: Placer) -> None:

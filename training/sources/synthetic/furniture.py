@@ -48,7 +48,9 @@ def chair(b: Builder, p: Placer) -> Footprint:
     if b.chance(0.25):
         q.rod(0, 0, 0.06, 0.03, seat - 0.06, palettes.metal(b))
         for turn in range(5):
-            q.at(0, 0, 0, turn * 1.2566).box((0.14, 0, 0.05), (0.28, 0.04, 0.04), palettes.metal(b) if turn == 0 else frame)
+            q.at(0, 0, 0, turn * 1.2566).box(
+                (0.14, 0, 0.05), (0.28, 0.04, 0.04), palettes.metal(b) if turn == 0 else frame
+            )
     else:
         legs(q, width, depth, seat, 0.035, frame)
     q.block(0, 0, seat, (width, depth, 0.05), cover)
@@ -95,7 +97,15 @@ def _fill_shelf(b: Builder, q: Placer, width: float, depth: float, room: float, 
             q.block(x + wide / 2, 0, 0, (wide * 0.93, depth * 0.8, room * b.u(0.4, 0.85)), palettes.package(b))
             x += wide
     elif roll < 0.93:
-        clutter.scatter(b, q, width * 0.8, depth * 0.3, b.count(1, 4), (clutter.can, clutter.carton, clutter.vase, clutter.mug), 0.14)
+        clutter.scatter(
+            b,
+            q,
+            width * 0.8,
+            depth * 0.3,
+            b.count(1, 4),
+            (clutter.can, clutter.carton, clutter.vase, clutter.mug),
+            0.14,
+        )
 
 
 def cabinet(b: Builder, p: Placer) -> Footprint:
@@ -128,7 +138,7 @@ def bed(b: Builder, p: Placer) -> Footprint:
     q.block(0, 0, height - 0.18, (width - 0.06, depth - 0.06, 0.18), white)
     q.block(0, -0.2, height - 0.12, (width + 0.02, depth - 0.45, 0.16), sheet)
     q.block(0, depth / 2 - 0.03, 0, (width, 0.05, b.u(0.8, 1.1)), frame)
-    for x in ((0.0,) if width < 1.2 else (-width / 4, width / 4)):
+    for x in (0.0,) if width < 1.2 else (-width / 4, width / 4):
         q.ball((x, depth / 2 - 0.3, height + 0.05), (0.3, 0.2, 0.1), white)
     return width, depth
 
@@ -156,7 +166,16 @@ def floor_lamp(b: Builder, p: Placer) -> Footprint:
     q, height = p.at(0, -0.2), b.u(1.3, 1.8)
     q.rod(0, 0, 0, 0.15, 0.02, palettes.metal(b))
     q.rod(0, 0, 0.02, 0.014, height, palettes.metal(b))
-    q.rod(0, 0, height - 0.05, 0.2, 0.28, palettes.plain(b, palettes.linear(1, 0.92, 0.8), 0, b.u(0, 1.0)), b.u(0.5, 0.9), False)
+    q.rod(
+        0,
+        0,
+        height - 0.05,
+        0.2,
+        0.28,
+        palettes.plain(b, palettes.linear(1, 0.92, 0.8), 0, b.u(0, 1.0)),
+        b.u(0.5, 0.9),
+        False,
+    )
     return 0.4, 0.4
 
 
@@ -169,7 +188,9 @@ def plant(b: Builder, p: Placer) -> Footprint:
     green = palettes.leaves(b)
     for _ in range(b.count(5, 12)):
         place = (b.u(-1.1, 1.1) * size, b.u(-1.1, 1.1) * size, size * b.u(2.2, 5.5))
-        q.tilted(rotation_z(b.u(-3, 3)) @ rotation_x(b.u(-0.15, 0.15))).ball(place, (size * b.u(0.3, 0.9), size * b.u(0.3, 0.9), size * b.u(0.2, 0.6)), green)
+        q.tilted(rotation_z(b.u(-3, 3)) @ rotation_x(b.u(-0.15, 0.15))).ball(
+            place, (size * b.u(0.3, 0.9), size * b.u(0.3, 0.9), size * b.u(0.2, 0.6)), green
+        )
     return 0.5, 0.5
 
 
@@ -177,9 +198,15 @@ def bin_or_box(b: Builder, p: Placer) -> Footprint:
     """A waste bin, a basket, a bag or moving boxes."""
     q = p.at(0, -0.25)
     if b.chance(0.45):
-        q.rod(0, 0, 0, b.u(0.11, 0.16), b.u(0.25, 0.6), palettes.plain(b, palettes.any_colour(b.rng), 0.2), b.u(1.0, 1.3))
+        q.rod(
+            0, 0, 0, b.u(0.11, 0.16), b.u(0.25, 0.6), palettes.plain(b, palettes.any_colour(b.rng), 0.2), b.u(1.0, 1.3)
+        )
         return 0.4, 0.45
-    card = b.material(Material("label", (palettes.hsv(0.09, 0.4, b.u(0.5, 0.75)),) * 2 + (palettes.hsv(0.09, 0.4, 0.5),), seed=b.u(0, 99)))
+    card = b.material(
+        Material(
+            "label", (palettes.hsv(0.09, 0.4, b.u(0.5, 0.75)),) * 2 + (palettes.hsv(0.09, 0.4, 0.5),), seed=b.u(0, 99)
+        )
+    )
     base = 0.0
     for _ in range(b.count(1, 3)):
         size = (b.u(0.3, 0.45), b.u(0.25, 0.4), b.u(0.15, 0.35))
@@ -189,5 +216,14 @@ def bin_or_box(b: Builder, p: Placer) -> Footprint:
 
 
 AGAINST_WALL = (table, table, shelf, shelf, cabinet, cabinet, bed, sofa, floor_lamp, plant, bin_or_box, chair)
-ROUGH_SIZE = {table: (1.8, 0.95), shelf: (1.3, 0.4), cabinet: (1.4, 0.65), bed: (1.7, 2.1), sofa: (2.2, 0.95),
-              floor_lamp: (0.4, 0.4), plant: (0.5, 0.5), bin_or_box: (0.5, 0.5), chair: (0.5, 0.5)}
+ROUGH_SIZE = {
+    table: (1.8, 0.95),
+    shelf: (1.3, 0.4),
+    cabinet: (1.4, 0.65),
+    bed: (1.7, 2.1),
+    sofa: (2.2, 0.95),
+    floor_lamp: (0.4, 0.4),
+    plant: (0.5, 0.5),
+    bin_or_box: (0.5, 0.5),
+    chair: (0.5, 0.5),
+}

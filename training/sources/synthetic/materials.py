@@ -1,7 +1,7 @@
 """Materials: procedural textures evaluated on surface coordinates in metres.
 
-Noise comes from one fixed tileable 1/f tile with blurred copies of it, so a lookup is one bilinear fetch at the level that
-suits the distance, and patterns fade to their mean where a pixel covers more than a period. Colours are linear RGB 0..1.
+Noise comes from one fixed tileable 1/f tile with blurred copies of it, so a lookup is one bilinear fetch at the level
+that suits the distance; patterns fade to their mean where a pixel covers more than a period. Colours: linear RGB 0..1.
 """
 
 from __future__ import annotations
@@ -16,8 +16,22 @@ import torch
 TILE = 256
 LEVELS = 6
 KINDS = (
-    "solid", "noise", "wood", "planks", "brick", "tiles", "checker", "stripes", "marble", "carpet", "poster", "facade",
-    "label", "fabric", "view", "foliage",
+    "solid",
+    "noise",
+    "wood",
+    "planks",
+    "brick",
+    "tiles",
+    "checker",
+    "stripes",
+    "marble",
+    "carpet",
+    "poster",
+    "facade",
+    "label",
+    "fabric",
+    "view",
+    "foliage",
 )
 
 
@@ -49,7 +63,9 @@ def _noise_tiles(device: str) -> torch.Tensor:
     return torch.as_tensor(tiles.clip(0, 1), device=device)
 
 
-def noise(u: torch.Tensor, v: torch.Tensor, period: torch.Tensor, pixel: torch.Tensor, channel: int = 0) -> torch.Tensor:
+def noise(
+    u: torch.Tensor, v: torch.Tensor, period: torch.Tensor, pixel: torch.Tensor, channel: int = 0
+) -> torch.Tensor:
     """1/f noise 0..1 (mean 0.5) at (u, v) [m] that repeats every ``period`` [m]; ``pixel`` = pixel footprint [m]."""
     tiles = _noise_tiles(str(u.device))
     level = torch.log2((pixel / period * TILE).clamp(1.0, 2.0 ** (LEVELS - 1))).round().long()
@@ -85,7 +101,7 @@ def mix(first_n3: torch.Tensor, second_n3: torch.Tensor, amount_n: torch.Tensor)
 
 @dataclass
 class Surface:
-    """What a texture sees, N points: (u, v) [m], footprint ``pixel`` [m], colours (N,3), ``scale`` [m], seed, size [m]."""
+    """What a texture sees at N points: (u, v), footprint ``pixel``, ``scale``, face size su x sv [m], colours (N,3)."""
 
     u: torch.Tensor
     v: torch.Tensor
@@ -138,8 +154,16 @@ class MaterialTable:
             m = material_n[where]
             seed = self.seed[m]
             surface = Surface(
-                uv_2n[0, where], uv_2n[1, where], pixel_n[where], self.colours[m, 0], self.colours[m, 1],
-                self.colours[m, 2], self.scale[m], seed, size_2n[0, where], size_2n[1, where],
+                uv_2n[0, where],
+                uv_2n[1, where],
+                pixel_n[where],
+                self.colours[m, 0],
+                self.colours[m, 1],
+                self.colours[m, 2],
+                self.scale[m],
+                seed,
+                size_2n[0, where],
+                size_2n[1, where],
             )
             out[where] = self.textures[KINDS[number]](surface)
         return out

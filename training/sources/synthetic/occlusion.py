@@ -36,7 +36,12 @@ def _bounds(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def shadow(
-    rows: list[dict], solids: PrimitiveSet, light: Light, points: torch.Tensor, wanted: torch.Tensor, jitter: torch.Tensor
+    rows: list[dict],
+    solids: PrimitiveSet,
+    light: Light,
+    points: torch.Tensor,
+    wanted: torch.Tensor,
+    jitter: torch.Tensor,
 ) -> torch.Tensor:
     """1 where the light reaches the point, 0 where a primitive stands between; (B,S) float32 for points (3,B,S) [m].
 
@@ -58,8 +63,9 @@ def shadow(
         away, out = centre - place[:, None], solids.centre - place
         far, solid_far = length(away).clamp_min(1e-6), length(out.T).clamp_min(1e-6)[:, None]
         angle = torch.arccos(((out / solid_far) @ (away / far)).clamp(-1, 1))
-        spread = torch.asin((radius / far).clamp(max=1.0)) + torch.asin(((solid_r + 2 * light.size) / solid_far).clamp(max=1.0))
-        about = (radius > far) | (solid_r + 2 * light.size > solid_far)
+        wide = solid_r + 2 * light.size
+        spread = torch.asin((radius / far).clamp(max=1.0)) + torch.asin((wide / solid_far).clamp(max=1.0))
+        about = (radius > far) | (wide > solid_far)
         near = ((angle < spread + 0.01) | about) & (solid_far - solid_r < far + radius)
     both = torch.cat([points, to_light])
     table = (near & wanted & solids.casts[:, None]).cpu().numpy()
@@ -74,7 +80,7 @@ def shadow(
 
 
 def openness(rows: list[dict], solids: PrimitiveSet, points: torch.Tensor, reach: float) -> torch.Tensor:
-    """How free the space is: distance from points (3,B,S) to the nearest primitive over ``reach`` [m]; (B,S) in 0..1."""
+    """How free the space is: distance from points (3,B,S) to the nearest primitive in ``reach`` [m]; (B,S) 0..1."""
     free = torch.full(points.shape[1:], reach, device=points.device)
     centre, radius = _bounds(points)
     local = torch.einsum("pji,pjb->pib", solids.rotation, centre[None] - solids.centre[:, :, None]).abs()

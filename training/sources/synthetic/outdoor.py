@@ -27,7 +27,8 @@ def outdoor_scene(seed: int) -> Scene:
     _markings(b, p, half)
     walk = b.u(1.2, 3.5)
     paving = palettes.neutral(b.rng, 0.4, 0.7)
-    slabs = b.material(Material("tiles", (paving, palettes.darker(paving, 0.8), palettes.darker(paving, 0.5)), b.u(0.3, 0.8), seed=b.u(0, 99)))
+    stone = (paving, palettes.darker(paving, 0.8), palettes.darker(paving, 0.5))
+    slabs = b.material(Material("tiles", stone, b.u(0.3, 0.8), seed=b.u(0, 99)))
     for side in (-1, 1):
         p.block(side * (half + walk / 2), 70, 0, (walk, 240, 0.12), slabs, False)
         _houses(b, p, side, half + walk)
@@ -40,7 +41,8 @@ def outdoor_scene(seed: int) -> Scene:
     azimuth, height = b.u(0, 6.283), math.radians(b.u(18, 70))
     toward = (math.cos(azimuth) * math.cos(height), math.sin(azimuth) * math.cos(height), math.sin(height))
     b.lights.append(Light(toward, (sun_level, sun_level * 0.94, sun_level * 0.85), True, 0.02))
-    sky = Sky(palettes.hsv(0.58, b.u(0, 0.2), b.u(0.85, 1.0)), palettes.hsv(0.6, b.u(0.1, 0.6), b.u(0.6, 0.95)), cloud, b.u(0, 50))
+    horizon, zenith = palettes.hsv(0.58, b.u(0, 0.2), b.u(0.85, 1.0)), palettes.hsv(0.6, b.u(0.1, 0.6), b.u(0.6, 0.95))
+    sky = Sky(horizon, zenith, cloud, b.u(0, 50))
     lane = b.u(-half * 0.8, half * 0.8) if b.chance(0.5) else b.pick(-1, 1) * (half + walk * 0.5)
     viewpoint = Viewpoint(
         (lane - 0.4, -2.0, 1.2), (lane + 0.4, 6.0, 2.0), ((0.0, 60.0, 1.5),), (-12.0, 6.0), 5.0, (40.0, 95.0)
@@ -71,9 +73,13 @@ def _houses(b: Builder, p: Placer, side: int, edge: float) -> None:
     while y < 95.0:
         long, deep, high = b.u(7, 22), b.u(7, 14), b.u(3.2, 20.0)
         if b.chance(0.88 if dense else 0.5):
-            base = palettes.neutral(b.rng, 0.4, 0.95) if b.chance(0.65) else palettes.hsv(b.u(0.0, 0.14), b.u(0.2, 0.6), b.u(0.4, 0.85))
+            if b.chance(0.65):
+                base = palettes.neutral(b.rng, 0.4, 0.95)
+            else:
+                base = palettes.hsv(b.u(0.0, 0.14), b.u(0.2, 0.6), b.u(0.4, 0.85))
             glass = palettes.hsv(0.58, b.u(0.1, 0.4), b.u(0.35, 0.7))
-            front = b.material(Material("facade", (base, palettes.neutral(b.rng, 0.5, 0.95), glass), b.u(1.8, 3.6), 0.1, seed=b.u(0, 99)))
+            face = (base, palettes.neutral(b.rng, 0.5, 0.95), glass)
+            front = b.material(Material("facade", face, b.u(1.8, 3.6), 0.1, seed=b.u(0, 99)))
             x = side * (edge + setback + deep / 2)
             p.block(x, y + long / 2, 0, (deep, long, high), front)
             if high < 9 and b.chance(0.6):
@@ -129,8 +135,9 @@ def car(b: Builder, p: Placer) -> None:
     for x in (-1, 1):
         for y in (-1, 1):
             p.at(x * (width / 2 - 0.1), y * length * 0.32, 0.31).tilted(turned).rod(0, 0, -0.11, 0.31, 0.22, dark)
-        p.box((x * width * 0.36, -length / 2, 0.68), (0.28, 0.03, 0.14), palettes.plain(b, (0.5, 0.02, 0.02), 0.5, b.u(0, 1)))
-        p.box((x * width * 0.36, length / 2, 0.62), (0.3, 0.03, 0.14), palettes.plain(b, (0.8, 0.8, 0.75), 0.8, b.u(0, 1)))
+        red, white = (0.5, 0.02, 0.02), (0.8, 0.8, 0.75)
+        p.box((x * width * 0.36, -length / 2, 0.68), (0.28, 0.03, 0.14), palettes.plain(b, red, 0.5, b.u(0, 1)))
+        p.box((x * width * 0.36, length / 2, 0.62), (0.3, 0.03, 0.14), palettes.plain(b, white, 0.8, b.u(0, 1)))
     for y in (-1, 1):
         p.box((0, y * (length / 2 + 0.005), 0.48), (0.5, 0.02, 0.11), palettes.plain(b, (0.7, 0.7, 0.65)))
 

@@ -51,7 +51,10 @@ def darker(colour: Colour, by: float) -> Colour:
 def wall_paint(b: Builder) -> int:
     """Paint, wallpaper, sometimes bricks, panels or tiles."""
     rng, roll = b.rng, b.rng.random()
-    base = neutral(rng, 0.6, 0.97) if rng.random() < 0.8 else hsv(rng.random(), rng.uniform(0.1, 0.4), rng.uniform(0.5, 0.9))
+    if rng.random() < 0.8:
+        base = neutral(rng, 0.6, 0.97)
+    else:
+        base = hsv(rng.random(), rng.uniform(0.1, 0.4), rng.uniform(0.5, 0.9))
     if roll < 0.66:
         return b.material(Material("solid", (base,), seed=b.u(0, 99)))
     if roll < 0.76:
@@ -61,7 +64,8 @@ def wall_paint(b: Builder) -> int:
         cold = (neutral(rng, 0.7, 0.9), neutral(rng, 0.6, 0.8), neutral(rng, 0.5, 0.9))
         return b.material(Material("brick", warm if b.chance(0.5) else cold, 0.24, seed=b.u(0, 99)))
     if roll < 0.90:
-        return b.material(Material("tiles", (base, darker(base, 0.85), neutral(rng, 0.4, 0.8)), b.u(0.1, 0.4), 0.4, seed=b.u(0, 99)))
+        glazed = (base, darker(base, 0.85), neutral(rng, 0.4, 0.8))
+        return b.material(Material("tiles", glazed, b.u(0.1, 0.4), 0.4, seed=b.u(0, 99)))
     if roll < 0.95:
         return b.material(Material("planks", timber(rng), b.u(0.08, 0.2), seed=b.u(0, 99)))
     return b.material(Material("noise", (base, darker(base, 0.75)), 1.0, seed=b.u(0, 99)))
@@ -75,7 +79,8 @@ def floor_cover(b: Builder) -> int:
     if roll < 0.42:
         return b.material(Material("planks", timber(rng), b.u(0.08, 0.22), b.u(0, 0.4), seed=seed))
     if roll < 0.64:
-        return b.material(Material("tiles", (first, second, neutral(rng, 0.25, 0.8)), b.u(0.15, 0.6), b.u(0, 0.6), seed=seed))
+        stone = (first, second, neutral(rng, 0.25, 0.8))
+        return b.material(Material("tiles", stone, b.u(0.15, 0.6), b.u(0, 0.6), seed=seed))
     if roll < 0.84:
         tint = first if b.chance(0.6) else hsv(rng.random(), 0.35, b.u(0.25, 0.6))
         return b.material(Material("carpet", (tint, darker(tint, 0.55)), 0.5, seed=seed))
@@ -120,7 +125,8 @@ def package(b: Builder) -> int:
 
 def picture(b: Builder) -> int:
     """A framed picture."""
-    return b.material(Material("poster", (any_colour(b.rng), any_colour(b.rng), vivid(b.rng)), 1.0, 0.1, seed=b.u(0, 99)))
+    inks = (any_colour(b.rng), any_colour(b.rng), vivid(b.rng))
+    return b.material(Material("poster", inks, 1.0, 0.1, seed=b.u(0, 99)))
 
 
 def plain(b: Builder, colour: Colour, shine: float = 0.1, glow: float = 0.0) -> int:

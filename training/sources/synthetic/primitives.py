@@ -1,7 +1,7 @@
 """Solid primitives and their analytic ray tests.
 
-Every primitive is a unit shape under an affine map: ``unit = diag(1 / half) @ rotation.T @ (world - centre)``. The map is
-linear, so the ray parameter is the same in both spaces and one test per shape serves every size and orientation.
+Every primitive is a unit shape under an affine map: ``unit = diag(1 / half) @ rotation.T @ (world - centre)``. Such a
+map keeps the ray parameter, so one test per shape serves every size and orientation.
 World frame: metres, Z up.
 """
 

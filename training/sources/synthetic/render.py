@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .cast import Pinhole, Pose, camera_rays, cast, length
+from .cast import Pinhole, Pose, camera_rays, cast
+from .lighting import fall_of_light, unit
 from .materials import MaterialTable, noise
-from .occlusion import block_pixels, openness, shadow
 from .primitives import BOX, PLANE, unit_normals
-from .scene import Light, Scene, Sky
+from .scene import Scene, Sky
 from .sensor import Sensor, develop
 from .textures import TEXTURES
 
@@ -56,14 +56,18 @@ def render_view(
         linear[missed] = _sky(scene.sky, rays.reshape(3, -1)[:, missed])
     picture = develop(linear.view(camera.height, camera.width, 3), sensor or Sensor(), rng)
     depth_HW = depth.cpu().numpy()
-    return RenderedView(
-        picture, depth_HW, np.isinf(depth_HW), camera.fx, camera.fy, camera.cx, camera.cy, scene.kind
-    )
+    return RenderedView(picture, depth_HW, np.isinf(depth_HW), camera.fx, camera.fy, camera.cx, camera.cy, scene.kind)
 
 
 def _shade(
-    scene: Scene, camera: Pinhole, pose: Pose, rays: torch.Tensor, depth: torch.Tensor, index: torch.Tensor,
-    chosen: torch.Tensor, rng: np.random.Generator,
+    scene: Scene,
+    camera: Pinhole,
+    pose: Pose,
+    rays: torch.Tensor,
+    depth: torch.Tensor,
+    index: torch.Tensor,
+    chosen: torch.Tensor,
+    rng: np.random.Generator,
 ) -> torch.Tensor:
     device = str(rays.device)
     solids = scene.primitives(device)
@@ -75,9 +79,9 @@ def _shade(
     local = torch.einsum("nji,nj->in", solids.rotation[number], offset)
     half, kind = solids.half[number].T, solids.kind[number]
     unit_normal = unit_normals(kind, solids.taper[number], local / half)
-    face = _unit(unit_normal / half)
+    face = unit(unit_normal / half)
     normal = torch.einsum("nij,jn->in", solids.rotation[number], face)
-    toward = -_unit(ray)
+    toward = -unit(ray)
     facing = (normal * toward).sum(0)
     normal = torch.where(facing < 0, -normal, normal)
     uv, size = _surface_coordinates(kind, local, face, half)
@@ -85,12 +89,8 @@ def _shade(
     table = MaterialTable(scene.materials, TEXTURES, device)
     material = solids.material[number]
     albedo = table.colour(material, uv, pixel, size)
-    light = _light(scene, point, normal, toward, t, table.shine[material], chosen, camera, rng)
+    light = fall_of_light(scene, point, normal, toward, t, table.shine[material], chosen, camera, rng)
     return albedo * (light[0] + table.glow[material][:, None]) + light[1]
-
-
-def _unit(vector_3n: torch.Tensor) -> torch.Tensor:
-    return vector_3n / length(vector_3n).clamp_min(1e-12)
 
 
 def _surface_coordinates(
@@ -114,85 +114,9 @@ def _surface_coordinates(
     return torch.stack([u, v]), 2.0 * torch.stack([su, sv])
 
 
-def _light(
-    scene: Scene, point: torch.Tensor, normal: torch.Tensor, toward: torch.Tensor, depth: torch.Tensor,
-    shine: torch.Tensor, chosen: torch.Tensor, camera: Pinhole, rng: np.random.Generator,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Light that falls on the points and light mirrored to the eye, both (N,3) linear."""
-    soft = _Softener(point, normal, depth, chosen, camera)
-    ambient = torch.as_tensor(scene.ambient, dtype=torch.float32, device=point.device)
-    tilt = 0.85 + 0.15 * normal[2] + 0.08 * normal[0] + 0.05 * normal[1]
-    diffuse = (soft.ambient(scene) * tilt)[:, None] * ambient
-    mirrored = torch.zeros_like(diffuse)
-    for light in scene.lights:
-        place = torch.as_tensor(light.position, dtype=torch.float32, device=point.device)[:, None]
-        beam = place.expand_as(point) if light.sun else place - point
-        distance = length(beam).clamp_min(0.05)
-        beam = beam / distance
-        strength = (normal * beam).sum(0).clamp_min(0)
-        if not light.sun:
-            strength = strength / (0.3 + distance * distance)
-        if light.shadow and max(light.colour) > 0.0:
-            strength = strength * soft.shadow(scene, light, strength, rng)
-        colour = torch.as_tensor(light.colour, dtype=torch.float32, device=point.device)
-        diffuse = diffuse + strength[:, None] * colour
-        glint = (normal * _unit(beam + toward)).sum(0).clamp_min(0) ** 40 * shine * strength * 2.0
-        mirrored = mirrored + glint[:, None] * colour
-    return diffuse, mirrored
-
-
-class _Softener:
-    """Ambient light and shadows computed at some pixels and spread to all: both vary slowly or are to be soft."""
-
-    def __init__(
-        self, point: torch.Tensor, normal: torch.Tensor, depth: torch.Tensor, chosen: torch.Tensor, camera: Pinhole
-    ) -> None:
-        self.camera, self.chosen, device = camera, chosen, str(point.device)
-        self.sparse = block_pixels(camera.width, camera.height, 16, 2, device)
-        self.dense = block_pixels(camera.width, camera.height, 8, 1, device)
-        self.hit = torch.zeros(camera.height * camera.width, device=device)
-        self.hit[chosen] = 1.0
-        # Pixels of the sky borrow the last hit point: they only have to stay out of the way.
-        where = torch.full((camera.height * camera.width,), chosen.numel() - 1, dtype=torch.int64, device=device)
-        where[chosen] = torch.arange(chosen.numel(), device=device)
-        self.where = where
-        self.point, self.normal, self.lift = point, normal, 2e-3 + 2e-4 * depth
-
-    def _points(self, pixels: torch.Tensor, lift: float | None) -> torch.Tensor:
-        at = self.where[pixels.reshape(-1)]
-        away = self.lift[at] if lift is None else lift
-        return (self.point[:, at] + away * self.normal[:, at]).view(3, *pixels.shape)
-
-    def ambient(self, scene: Scene) -> torch.Tensor:
-        """Share of ambient light (N,) that gets to each point: less in crevices and corners."""
-        near, far = (0.12, 0.45) if scene.sky is None else (0.4, 1.5)
-        solids = scene.primitives(str(self.point.device))
-        crevice = openness(scene.rows, solids, self._points(self.sparse, near), near)
-        cavity = openness(scene.rows, solids, self._points(self.sparse, far), far)
-        return self._spread((0.35 + 0.65 * crevice) * (0.45 + 0.55 * cavity), self.sparse)
-
-    def shadow(self, scene: Scene, light: Light, strength: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        """How much of the light each point sees (N,)."""
-        solids = scene.primitives(str(self.point.device))
-        spread = rng.random((3, *self.dense.shape), dtype=np.float32) * 2.0 - 1.0
-        jitter = torch.as_tensor(spread, device=self.point.device)
-        wanted = ((strength[self.where] * self.hit)[self.dense] > 1e-3).any(1)
-        seen = shadow(scene.rows, solids, light, self._points(self.dense, None), wanted, jitter)
-        return self._spread(seen, self.dense)
-
-    def _spread(self, value: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
-        image = torch.zeros((2, self.camera.height * self.camera.width), device=value.device)
-        flat = pixels.reshape(-1)
-        image[0, flat], image[1, flat] = value.reshape(-1) * self.hit[flat], self.hit[flat]
-        for _ in range(2):
-            planes = image.view(2, 1, self.camera.height, self.camera.width)
-            image = torch.nn.functional.avg_pool2d(planes, 3, 1, 1).reshape(2, -1)
-        return (image[0] / image[1].clamp_min(1e-6))[self.chosen]
-
-
 def _sky(sky: Sky, ray: torch.Tensor) -> torch.Tensor:
     """Sky colour (N,3) along world rays (3,N): a gradient with clouds on a plane overhead."""
-    ray = _unit(ray)
+    ray = unit(ray)
     height = ray[2].clamp_min(0.0)
     horizon = torch.as_tensor(sky.horizon, dtype=torch.float32, device=ray.device)
     zenith = torch.as_tensor(sky.zenith, dtype=torch.float32, device=ray.device)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from .materials import Material
 from .primitives import BOX, FRUSTUM, PLANE, SPHERE, PrimitiveSet, pack_primitives
+
+Option = TypeVar("Option")
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Builder:
         """A uniform random integer in low..high, both included."""
         return int(self.rng.integers(low, high + 1))
 
-    def pick(self, *options: object) -> object:
+    def pick(self, *options: Option) -> Option:
         """One of the options."""
         return options[int(self.rng.integers(len(options)))]
 
@@ -141,7 +144,14 @@ class Placer:
         self._add(SPHERE, centre, (radii,) * 3 if isinstance(radii, (int, float)) else radii, material, 1.0, casts)
 
     def rod(
-        self, x: float, y: float, base: float, radius: float, height: float, material: int, taper: float = 1.0,
+        self,
+        x: float,
+        y: float,
+        base: float,
+        radius: float,
+        height: float,
+        material: int,
+        taper: float = 1.0,
         casts: bool = True,
     ) -> None:
         """An upright cylinder, or a frustum whose top radius is ``taper`` times ``radius`` at the bottom."""
@@ -154,8 +164,15 @@ class Placer:
     def _add(self, kind: int, centre: tuple, half: tuple, material: int, taper: float, casts: bool) -> None:
         world = self.origin + self.rotation @ np.asarray(centre, dtype=np.float64)
         self.builder.rows.append(
-            {"kind": kind, "centre": world, "rotation": self.rotation, "half": half, "taper": max(taper, 1e-3),
-             "material": material, "casts": casts}
+            {
+                "kind": kind,
+                "centre": world,
+                "rotation": self.rotation,
+                "half": half,
+                "taper": max(taper, 1e-3),
+                "material": material,
+                "casts": casts,
+            }
         )
 
 

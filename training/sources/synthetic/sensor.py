@@ -10,7 +10,10 @@ import torch
 
 @dataclass(frozen=True)
 class Sensor:
-    """``key`` = mean linear level aimed at; ``cast`` per channel; ``blur`` sigma [px]; noise as fractions of full scale."""
+    """``key`` = mean linear level aimed at; ``cast`` per channel; ``blur`` sigma [px]; noise in parts of full scale.
+
+    A given ``exposure`` (gain on linear light) replaces the automatic one that ``key`` steers.
+    """
 
     key: float = 0.22
     cast: tuple[float, float, float] = (1.0, 1.0, 1.0)

@@ -40,7 +40,8 @@ class ShardPlan:
         if self.start_seed < FIRST_TRAINING_SEED:
             raise ValueError(f"start seed {self.start_seed} is reserved: training seeds begin at {FIRST_TRAINING_SEED}")
         if min(self.count, self.shard, self.width, self.height) < 1:
-            raise ValueError(f"count, shard and size must be positive: {self.count}, {self.shard}, {self.width}x{self.height}")
+            size = f"{self.width}x{self.height}"
+            raise ValueError(f"count, shard and size must be positive: {self.count}, {self.shard}, {size}")
 
     def parts(self) -> Iterator[tuple[Path, list[int]]]:
         """Each shard file with its seeds."""
@@ -63,7 +64,10 @@ def _render_one(job: tuple[int, int, int, str]) -> tuple[np.ndarray, np.ndarray,
     seed, width, height, device = job
     torch.set_num_threads(1)
     view = render_sample(seed, width=width, height=height, device=device)
-    return view.image_HW3, view.depth_HW.astype(np.float16), [view.fx, view.fy, view.cx, view.cy], view.kind
+    # Ground beyond the range of float16 (65 km, at the horizon) becomes +Inf.
+    with np.errstate(over="ignore"):
+        depth = view.depth_HW.astype(np.float16)
+    return view.image_HW3, depth, [view.fx, view.fy, view.cx, view.cy], view.kind
 
 
 def _write_shard(path: Path, seeds: list[int], views: list[tuple[np.ndarray, np.ndarray, list[float], str]]) -> None:
@@ -111,8 +115,12 @@ def _write_index(plan: ShardPlan, index: Path) -> Path:
         for path, seeds in plan.parts()
     ]
     content = {
-        "version": VERSION, "width": plan.width, "height": plan.height, "start_seed": plan.start_seed,
-        "count": plan.count, "shards": shards,
+        "version": VERSION,
+        "width": plan.width,
+        "height": plan.height,
+        "start_seed": plan.start_seed,
+        "count": plan.count,
+        "shards": shards,
     }
     temporary = index.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=1) + "\n")

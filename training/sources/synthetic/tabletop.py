@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from . import clutter, furniture, palettes
-from .rooms import shell
 from .scene import Builder, Light, Placer, Scene, Viewpoint
+from .walls import shell
 
 
 def tabletop_scene(seed: int) -> Scene:

@@ -18,7 +18,6 @@ def solid(s: Surface) -> torch.Tensor:
 
 def blotches(s: Surface) -> torch.Tensor:
     """Two colours mixed by 1/f noise."""
-    u, v, _ = s.grid()
     return mix(s.c0, s.c1, (s.noise(4.0) - 0.5) * 2.2 + 0.5) * (0.85 + 0.3 * s.noise(1.0, 1))[:, None]
 
 
@@ -65,7 +64,8 @@ def checker(s: Surface) -> torch.Tensor:
     u, v, pixel = s.grid()
     wave = torch.sin(u * 3.14159) * torch.sin(v * 3.14159)
     sharp = (wave / (pixel * 3.0).clamp_min(1e-4) + 0.5).clamp(0, 1)
-    return _dapple(mix(s.c0, s.c1, torch.lerp(sharp, torch.full_like(sharp, 0.5), (pixel - 0.4).clamp(0, 1))), s.noise(2), 0.1)
+    amount = torch.lerp(sharp, torch.full_like(sharp, 0.5), (pixel - 0.4).clamp(0, 1))
+    return _dapple(mix(s.c0, s.c1, amount), s.noise(2), 0.1)
 
 
 def stripes(s: Surface) -> torch.Tensor:
@@ -148,7 +148,20 @@ def foliage(s: Surface) -> torch.Tensor:
 
 
 TEXTURES: dict[str, Texture] = {
-    "solid": solid, "noise": blotches, "wood": wood, "planks": planks, "brick": brick, "tiles": tiles,
-    "checker": checker, "stripes": stripes, "marble": marble, "carpet": carpet, "poster": poster, "facade": facade,
-    "label": label, "fabric": fabric, "view": view, "foliage": foliage,
+    "solid": solid,
+    "noise": blotches,
+    "wood": wood,
+    "planks": planks,
+    "brick": brick,
+    "tiles": tiles,
+    "checker": checker,
+    "stripes": stripes,
+    "marble": marble,
+    "carpet": carpet,
+    "poster": poster,
+    "facade": facade,
+    "label": label,
+    "fabric": fabric,
+    "view": view,
+    "foliage": foliage,
 }
