@@ -98,3 +98,13 @@ def test_block_throws_its_shadow_where_geometry_says() -> None:
 
 def test_training_seeds_leave_a_reserve() -> None:
     assert FIRST_TRAINING_SEED == 1000
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_cuda_renders_what_the_cpu_renders(kind: str) -> None:
+    first, second = (render_sample(33, kind=kind, device=device, **SMALL) for device in ("cpu", "cuda"))
+    near = np.isfinite(first.depth_HW) & (first.depth_HW < 100)
+    # A ray along an edge may fall to either side of it.
+    assert (np.abs(second.depth_HW[near] / first.depth_HW[near] - 1) < 1e-4).mean() > 0.995
+    assert np.abs(first.image_HW3.astype(float) - second.image_HW3).mean() < 2.0
