@@ -181,8 +181,9 @@ def error_table(errors: dict[str, dict[str, object]]) -> list[str]:
             )
     if "trained on" in errors:
         lines.append(
-            f"  trained on (in its training data, so no measure for new scenes): {_names(errors['trained on'])}"
+            "  trained on = in its training data, so no measure for new scenes; recognised by their look, so that a"
         )
+        lines.append(f"  near-identical neighbour counts too: {_names(errors['trained on'])}")
     return lines
 
 

@@ -84,12 +84,17 @@ def run(options: RunOptions) -> int:
 
 
 def model_notice(spec: EngineSpec) -> str:
-    """What to know of a network before trusting its metres: a starter says so, with its measured errors."""
+    """What to know of a network before trusting its metres.
+
+    A starter (its spec's name begins with it) says so, with its measured errors: the entries of the spec's provenance
+    whose keys begin with "measured".
+    """
     if not spec.artifact:
         return spec.description
     if not spec.name.startswith("starter"):
         return f"{spec.description} (licence {spec.licence.id})"
-    measured = "; ".join(f"{key}: {value}" for key, value in spec.provenance.items() if key.startswith("measured"))
+    figures = ((key.replace("_", " "), value) for key, value in spec.provenance.items() if key.startswith("measured"))
+    measured = "; ".join(f"{key}: {value}" for key, value in figures)
     return (
         "a small starter network, so that the first run needs no download"
         + (f"; {measured}" if measured else "")

@@ -93,7 +93,7 @@ def test_error_table_keeps_trained_frames_apart_and_names_them() -> None:
     assert lines[3].split()[:2] == ["median-scaled", "87%"]
     assert lines[4].split()[:4] == ["8", "trained", "on", "unaligned"]
     assert "no pixel to compare" in lines[5]
-    assert lines[6].endswith("frame 0, frame 1, frame 2, frame 3, frame 4, ..., frame 7")
+    assert lines[7].endswith("neighbour counts too: frame 0, frame 1, frame 2, frame 3, frame 4, ..., frame 7")
     assert error_table({}) == []
 
 

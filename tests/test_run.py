@@ -1,77 +1,33 @@
-"""``run`` from end to end on small generated recordings: what it writes, and what it does with bad input."""
+"""``run`` from end to end on small generated recordings: what it writes, and what its options change."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
-import errno
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from depth_anything_ros import outputs
-from depth_anything_ros.cli import main
+from depth_anything_ros.cli import _build_parser
 from depth_anything_ros.errors import MissingDependency
 from depth_anything_ros.fingerprint import image_dhash
 from depth_anything_ros.point_cloud import load_open3d
 from depth_anything_ros.run import RunOptions, model_notice
+from tests.run_command import ALL, QUICK, leftovers, read_bag, run, summary_of, visible
 from tests.sample_bags import (
     PERIOD_NS,
     START_NS,
-    STORE,
-    Recorded,
-    camera_info_message,
     camera_recording,
-    compressed_message,
-    image_message,
     jpeg,
     picture,
     ros1_recording,
-    storage_file,
     write_bag,
     write_ros1_bag,
 )
 from tests.tiny_networks import make_spec, write_network
-
-QUICK = ("--no-video", "--no-pictures")
-ALL = {"bag", "cloud.png", "contact_sheet.png", "depth", "frames.csv", "side_by_side.mp4", "summary.json"}
-
-
-def run(source: Path | str, out: Path, *options: str, engine: str = "plane") -> int:
-    return main(["run", str(source), "--out", str(out), "--engine", engine, *options])
-
-
-def summary_of(out: Path) -> dict:
-    return json.loads((out / "summary.json").read_text())
-
-
-def visible(out: Path) -> set[str]:
-    return {path.name for path in out.iterdir() if not path.name.startswith(".")}
-
-
-def leftovers(out: Path) -> list[Path]:
-    return [path for path in out.rglob(".*") if path.name != outputs.MARKER]
-
-
-def read_bag(path: Path) -> dict[str, list]:
-    """All messages of a bag by topic, read by rosbags itself."""
-    from rosbags.rosbag2 import Reader
-
-    messages: dict[str, list] = {}
-    with Reader(path) as reader:
-        for connection, stamp, data in reader.messages():
-            message = STORE.deserialize_cdr(data, connection.msgtype)
-            messages.setdefault(connection.topic, []).append((stamp, message))
-    return messages
 
 
 @pytest.fixture
@@ -145,7 +101,7 @@ def test_frames_the_network_was_trained_on_are_named_and_apart(
     errors = summary_of(tmp_path / "out")["errors"]
     assert errors["unseen"]["frames"] == 3
     assert errors["trained on"]["names"] == ["000001", "000003"]
-    assert "no measure for new scenes): 000001, 000003" in capsys.readouterr().out
+    assert "neighbour counts too: 000001, 000003" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "out" / "frames.csv").open()))
     assert [row["trained_on"] for row in rows] == ["0", "1", "0", "1", "0"]
 
@@ -163,7 +119,7 @@ def test_a_network_runs_on_every_engine(bag: Path, tmp_path: Path) -> None:
 def test_a_starter_says_what_it_is_and_how_far_it_is_off() -> None:
     provenance = {"recipe": "starter.yaml", "measured_unseen": "abs_rel 0.12"}
     notice = model_notice(make_spec(name="starter", provenance=provenance))
-    assert "starter" in notice and "measured_unseen: abs_rel 0.12" in notice and "--model" in notice
+    assert "starter" in notice and "measured unseen: abs_rel 0.12" in notice and "--model" in notice
     assert "recipe" not in notice
     assert "starter" not in model_notice(make_spec(name="large"))
 
@@ -259,255 +215,8 @@ def test_a_calibration_file_brings_the_cloud(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "cloud.png").is_file()
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Bad input
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def compressed_recording(corrupt: Iterable[int] = (), count: int = 4) -> list[Recorded]:
-    recorded = []
-    for index in range(count):
-        stamp = START_NS + index * PERIOD_NS
-        data = jpeg(picture(index))
-        message = compressed_message(data[: len(data) // 2] if index in corrupt else data, stamp)
-        recorded.append(Recorded("/camera/image_raw/compressed", message, stamp))
-        recorded.append(Recorded("/camera/camera_info", camera_info_message(stamp), stamp))
-    return recorded
-
-
-def images_with(encoding: str) -> list[Recorded]:
-    return [Recorded("/image", image_message(picture(0), encoding, START_NS, step=192), START_NS)]
-
-
-def one_line_error(capsys: pytest.CaptureFixture[str]) -> str:
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("depth_anything_ros: error:")]
-    assert len(lines) == 1, lines
-    return lines[0]
-
-
-def test_no_such_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(tmp_path / "nowhere", tmp_path / "out") == 2
-    assert "nowhere does not exist; accepted:" in one_line_error(capsys)
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("recorded", "words"),
-    [
-        ([], "no messages"),
-        ([Recorded("/camera_info", camera_info_message(START_NS), START_NS)], "no images"),
-        (images_with("rainbow"), "rainbow"),
-    ],
-    ids=["empty bag", "bag without images", "unknown encoding"],
-)
-def test_recordings_that_give_nothing(
-    recorded: list[Recorded], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bag = write_bag(tmp_path / "bag", recorded)
-    assert run(bag, tmp_path / "out") == 2
-    assert words in one_line_error(capsys)
-    assert not (tmp_path / "out" / "bag").exists()
-
-
-def test_two_cameras_are_listed_and_one_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recorded = [
-        Recorded(f"/{side}/image_raw", image_message(picture(0), "rgb8", START_NS, frame_id=side), START_NS)
-        for side in ("left", "right")
-    ]
-    bag = write_bag(tmp_path / "bag", recorded)
-    assert run(bag, tmp_path / "out") == 2
-    error = one_line_error(capsys)
-    assert "/left/image_raw" in error and "/right/image_raw" in error and "--image-topic" in error
-    assert run(bag, tmp_path / "out", "--image-topic", "/right/image_raw", *QUICK) == 0
-    assert run(bag, tmp_path / "other", "--image-topic", "/top/image_raw") == 2
-
-
-def test_sizes_that_change_mid_stream_are_dropped_and_explained(tmp_path: Path) -> None:
-    recorded = camera_recording(4)
-    stamp = START_NS + 4 * PERIOD_NS
-    recorded.append(Recorded("/camera/image_raw", image_message(picture(4, 80, 60), "rgb8", stamp), stamp))
-    assert run(write_bag(tmp_path / "bag", recorded), tmp_path / "out", *QUICK) == 0
-    frames = summary_of(tmp_path / "out")["frames"]
-    assert (frames["in"], frames["out"], frames["dropped"]) == (5, 4, 1)
-    assert "80x60" in next(iter(frames["causes"].values()))["first"]
-
-
-def test_corrupt_jpegs_are_dropped_counted_and_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bag = write_bag(tmp_path / "bag", compressed_recording(corrupt=(1, 2)))
-    assert run(bag, tmp_path / "out", *QUICK) == 0
-    causes = summary_of(tmp_path / "out")["frames"]["causes"]
-    assert {cause: entry["count"] for cause, entry in causes.items()} == {"corrupt image": 2}
-    captured = capsys.readouterr()
-    assert captured.err.count("dropped (corrupt image; said once): frame 1") == 1
-    assert "dropped 2: corrupt image" in captured.out
-    assert len(read_bag(tmp_path / "out" / "bag")["/depth/image"]) == 2
-
-
-def test_all_frames_corrupt_is_an_error_with_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bag = write_bag(tmp_path / "bag", compressed_recording(corrupt=range(4)))
-    assert run(bag, tmp_path / "out") == 2
-    assert "no depth was made" in one_line_error(capsys)
-    summary = summary_of(tmp_path / "out")
-    assert summary["frames"]["dropped"] == 4
-    assert "corrupt image" in summary["problem"]
-    assert not (tmp_path / "out" / "bag").exists()
-
-
-@pytest.mark.parametrize("fx", [float("nan"), 0.0], ids=["NaN in K", "K[0] = 0"])
-def test_unusable_intrinsics_leave_the_depth(fx: float, tmp_path: Path) -> None:
-    recorded = camera_recording(2, info=False)
-    for item in list(recorded[:2]):
-        recorded.append(Recorded("/camera/camera_info", camera_info_message(item.log_ns, fx=fx), item.log_ns))
-    bag = write_bag(tmp_path / "bag", sorted(recorded, key=lambda item: item.log_ns))
-    assert run(bag, tmp_path / "out", *QUICK) == 0
-    summary = summary_of(tmp_path / "out")
-    assert summary["frames"]["out"] == 2
-    assert any("no point cloud" in note and "/camera/camera_info" in note for note in summary["notes"])
-
-
-@pytest.mark.parametrize("size", [(1, 1), (8000, 6000), (200, 2000)])
-def test_images_of_extreme_sizes(size: tuple[int, int], tmp_path: Path) -> None:
-    width, height = size
-    pixels = np.full((height, width, 3), 90, np.uint8)
-    cv2.imwrite(str(tmp_path / "image.jpg"), pixels)
-    out = tmp_path / "out"
-    assert run(tmp_path / "image.jpg", out, "--model", "plane:z=2.0", "--no-bag") == 0
-    depth = cv2.imread(str(out / "depth" / "image.png"), cv2.IMREAD_UNCHANGED)
-    assert depth.shape == (height, width)
-    assert (depth == 2000).all()
-
-
-def test_an_image_that_is_hardly_one_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cv2.imwrite(str(tmp_path / "line.png"), np.full((2000, 3, 3), 90, np.uint8))
-    assert run(tmp_path / "line.png", tmp_path / "out") == 2
-    assert "3x2000 is more than 12 times" in one_line_error(capsys)
-
-
-def test_a_truncated_bag_gives_what_it_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bag = write_bag(tmp_path / "bag", camera_recording(12))
-    file = storage_file(bag)
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    assert run(file, tmp_path / "out", *QUICK) == 0
-    summary = summary_of(tmp_path / "out")
-    assert 1 <= summary["frames"]["out"] < 12
-    assert summary["notes"]
-
-
-def test_earlier_results_are_refused_unless_overwritten(
-    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    assert run(bag, out, *QUICK) == 0
-    assert run(bag, out, "--max-frames", "1") == 2
-    assert "--overwrite" in one_line_error(capsys)
-    assert len(list((out / "depth").iterdir())) == 5
-    assert run(bag, out, "--max-frames", "1", "--overwrite", *QUICK) == 0
-    assert len(list((out / "depth").iterdir())) == 1
-
-
-def test_a_failed_start_leaves_earlier_results(bag: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert run(bag, out, *QUICK) == 0
-    before = sorted(path for path in out.rglob("*"))
-    assert run(bag, out, "--overwrite", "--model", str(tmp_path / "absent.onnx"), engine="onnxruntime") == 2
-    assert sorted(path for path in out.rglob("*")) == before
-
-
-def test_output_folder_that_cannot_be(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("")
-    assert run(bag, tmp_path / "file") == 2
-    assert "is a file, not a folder" in one_line_error(capsys)
-    assert run(bag, tmp_path / "file" / "below") == 2
-    assert "file" in one_line_error(capsys)
-    assert run(bag, Path("/proc/depth")) == 2
-    assert "cannot write /proc/depth" in one_line_error(capsys)
-
-
-def test_a_network_without_spec_and_one_with_a_wrong_hash(
-    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    network = write_network(tmp_path)
-    network.write_bytes(network.read_bytes() + b"\0")
-    assert run(bag, tmp_path / "out", "--model", str(network), engine="onnxruntime") == 2
-    assert "SHA-256" in one_line_error(capsys)
-    network.with_suffix(".json").unlink()
-    assert run(bag, tmp_path / "out", "--model", str(network), engine="onnxruntime") == 2
-    assert "no spec at" in one_line_error(capsys)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_full_disk_ends_the_run_and_keeps_what_is_whole(
-    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = os.replace
-
-    def full_after_three(source: str, target: str) -> None:
-        if Path(target).name == "000003.png":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(source, target)
-
-    monkeypatch.setattr(outputs.os, "replace", full_after_three)
-    out = tmp_path / "out"
-    assert run(bag, out) == 2
-    error = one_line_error(capsys)
-    assert "000003.png: the disk is full" in error
-    assert sorted(path.name for path in (out / "depth").iterdir()) == ["000000.png", "000001.png", "000002.png"]
-    assert len(read_bag(out / "bag")["/depth/image"]) == 3
-    assert summary_of(out)["problem"].endswith("the disk is full")
-    assert leftovers(out) == []
-
-
-def test_files_that_may_not_grow_end_the_run_cleanly(tmp_path: Path) -> None:
-    """A real limit of the system, in a process of its own: no file beyond 3 MB. The bag has to stop there."""
-    bag = write_bag(tmp_path / "bag", camera_recording(6, width=320, height=240))
-    out = tmp_path / "out"
-    code = (
-        "import resource, signal, sys\n"
-        "from depth_anything_ros.cli import main\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))\n"
-        f"sys.exit(main(['run', {str(bag)!r}, '--out', {str(out)!r}, '--engine', 'plane', '--stride', '1']))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("depth_anything_ros: error:") == 1
-    num_written = len(read_bag(out / "bag")["/depth/image"])
-    assert 1 <= num_written < 6
-    assert summary_of(out)["problem"]
-
-
-def test_ctrl_c_finishes_what_was_begun(tmp_path: Path) -> None:
-    """SIGINT in the middle of a long recording: exit 130, and all that was written is whole and as the summary says."""
-    bag = write_bag(tmp_path / "bag", camera_recording(600, depth=False))
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "depth_anything_ros", "run", str(bag), "--out", str(out), "--engine", "plane"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not (out / "depth" / "000004.png").exists():
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    printed, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors
-    assert "interrupted" in printed
-    summary = summary_of(out)
-    assert summary["interrupted"] is True
-    count = summary["frames"]["out"]
-    assert 5 <= count < 600
-    messages = read_bag(out / "bag")
-    assert len(messages["/depth/image"]) == len(messages["/points"]) == count
-    assert len(list((out / "depth").glob("*.png"))) == count
-    assert all(cv2.imread(str(path), cv2.IMREAD_UNCHANGED) is not None for path in (out / "depth").iterdir())
-    assert cv2.VideoCapture(str(out / "side_by_side.mp4")).read()[0]
-    assert leftovers(out) == []
-
-
 def test_options_have_the_names_of_the_command_line() -> None:
     """Every option of RunOptions is one of ``run``, so that none is out of reach."""
-    from depth_anything_ros.cli import _build_parser
-
     _, commands = _build_parser()
     destinations = {action.dest for action in commands["run"]._actions}
     assert {field.name for field in dataclasses.fields(RunOptions)} <= destinations
