@@ -57,7 +57,7 @@ class FrameLoop:
         except OutputError as error:
             problem = str(error)
         except (DepthAnythingError, MemoryError) as error:
-            problem = f"the recording could not be read to its end: {error or 'not enough memory'}"
+            problem = f"the recording could not be read to its end: {str(error) or 'not enough memory'}"
         except KeyboardInterrupt:
             self._interruption.signal_number = self._interruption.signal_number or signal.SIGINT
         except BaseException:
@@ -89,7 +89,7 @@ class FrameLoop:
                 except OutputError:
                     raise
                 except (DepthAnythingError, cv2.error, MemoryError) as error:
-                    self._drop(_cause_of(error), f"frame {item.index}: {error or type(error).__name__}")
+                    self._drop(_cause_of(error), f"frame {item.index}: {str(error) or type(error).__name__}")
                 else:
                     self._summary.frames_out += 1
                     self._summary.latencies.add(timings_ms)
