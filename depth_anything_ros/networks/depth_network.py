@@ -64,6 +64,8 @@ class DepthNetwork(nn.Module):
             attn_implementation="sdpa",
         )
         self.backbone = Dinov2Model(encoder_config)
+        if config.stem_channels:
+            self.backbone.embeddings.patch_embeddings.projection = conv_stem(config.stem_channels, config.hidden_size)
         self.neck = DepthAnythingNeck(
             DepthAnythingConfig(
                 backbone_config=copy.deepcopy(encoder_config),  # the outer config would reset the inner attention choice
@@ -91,7 +93,7 @@ class DepthNetwork(nn.Module):
     def encode(self, pixels_n3hw: torch.Tensor, rows: int, columns: int) -> list[torch.Tensor]:
         """Normalised pixels (n, 3, h, w) to the four tapped token maps, each (n, 1 + rows * columns, c), after the norm."""
         embeddings = self.backbone.embeddings
-        tokens = embeddings.patch_embeddings(pixels_n3hw)
+        tokens = embeddings.patch_embeddings.projection(pixels_n3hw).flatten(2).transpose(1, 2)
         tokens = torch.cat([embeddings.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         tokens = tokens + self._positions(rows, columns)
         taps = []
@@ -108,6 +110,20 @@ class DepthNetwork(nn.Module):
         patches = learned[:, 1:].reshape(1, grid, grid, -1).permute(0, 3, 1, 2)
         patches = F.interpolate(patches, size=(rows, columns), mode="bicubic", align_corners=False)
         return torch.cat([learned[:, :1], patches.flatten(2).transpose(1, 2)], dim=1)
+
+
+def conv_stem(channels: int, hidden_size: int) -> nn.Sequential:
+    """Pixels to tokens at the same stride of 14, through four small convolutions (early convolutions, Xiao et al. 2021).
+
+    For networks trained from scratch on little data, where a single 14x14 convolution learns slowly.
+    """
+    c = channels
+    return nn.Sequential(
+        nn.Conv2d(3, c, kernel_size=4, stride=2, padding=1), nn.GroupNorm(1, c), nn.GELU(),
+        nn.Conv2d(c, 2 * c, kernel_size=PATCH_SIZE // 2, stride=PATCH_SIZE // 2), nn.GroupNorm(1, 2 * c), nn.GELU(),
+        nn.Conv2d(2 * c, 4 * c, kernel_size=3, padding=1), nn.GroupNorm(1, 4 * c), nn.GELU(),
+        nn.Conv2d(4 * c, hidden_size, kernel_size=3, padding=1),
+    )  # fmt: skip
 
 
 def build_network(config: NetworkConfig, *, seed: int = 0) -> DepthNetwork:

@@ -11,14 +11,15 @@ from depth_anything_ros.networks import DepthNetwork, NetworkConfig, build_netwo
 from tests.training.tiny_training import TINY_NETWORK
 
 
-def tiny() -> DepthNetwork:
-    return build_network(NetworkConfig.from_dict(TINY_NETWORK), seed=3).eval()
+def tiny(**changes: int) -> DepthNetwork:
+    return build_network(NetworkConfig.from_dict({**TINY_NETWORK, **changes}), seed=3).eval()
 
 
+@pytest.mark.parametrize("stem", [0, 4])
 @pytest.mark.parametrize("size", [(28, 42), (56, 28), (14, 14)])
-def test_outputs_have_the_input_size_and_their_ranges(size: tuple[int, int]) -> None:
+def test_outputs_have_the_input_size_and_their_ranges(size: tuple[int, int], stem: int) -> None:
     image = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8)
-    depth, sky = tiny()(image)
+    depth, sky = tiny(stem_channels=stem)(image)
     assert depth.shape == sky.shape == (2, *size)
     assert (depth > 0).all() and torch.isfinite(depth).all()
     assert (sky > 0).all() and (sky < 1).all()

@@ -17,9 +17,9 @@ from depth_anything_ros.networks.export import export_onnx, parity, plain_copy
 from tests.training.tiny_training import TINY_NETWORK
 
 
-@pytest.fixture(scope="module")
-def network() -> DepthNetwork:
-    network = build_network(NetworkConfig.from_dict(TINY_NETWORK), seed=3).eval()
+@pytest.fixture(scope="module", params=[0, 4], ids=["patch", "stem"])
+def network(request: pytest.FixtureRequest) -> DepthNetwork:
+    network = build_network(NetworkConfig.from_dict({**TINY_NETWORK, "stem_channels": request.param}), seed=3).eval()
     with torch.no_grad():  # LayerScale of other than one, so that folding it is seen
         for layer in network.backbone.encoder.layer:
             layer.layer_scale1.lambda1.uniform_(0.5, 1.5)

@@ -1,0 +1,57 @@
+"""The model card's table, on a made index with the real one's names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training.model_card import LEFT_OUT, tabulate, to_markdown
+from training.samples import DepthSample
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """80 + 12 frames of the trained cameras and one of each other, all of a wall at a distance of its own."""
+    counts = {"hololens_seq": 80, "apc_realsense": 12, **{name: 1 for name in LEFT_OUT}}
+    entries = []
+    for number, (dataset, count) in enumerate(counts.items()):
+        cv2.imwrite(str(tmp_path / f"{dataset}.png"), np.full((12, 16), 1000 + 500 * number, np.uint16))
+        cv2.imwrite(str(tmp_path / f"{dataset}.jpg"), np.full((12, 16, 3), 10 + 20 * number, np.uint8))
+        common = {"dataset": dataset, "rgb": f"{dataset}.jpg", "depth": f"{dataset}.png", "depth_scale_m": 0.001}
+        camera = {"width": 16, "height": 12, "K": [15, 0, 7.5, 0, 15, 5.5, 0, 0, 1], "D": [], "distortion_model": "none"}
+        entries += [{**common, **camera, "id": str(i)} for i in range(count)]
+    (tmp_path / "index.json").write_text(json.dumps({"frames": entries}))
+    return tmp_path / "index.json"
+
+
+def test_every_row_stands_beside_the_answers_that_ignore_the_image(index: Path) -> None:
+    def predict(sample: DepthSample) -> np.ndarray:
+        return np.full((12, 16), (float(sample.image_HW3.mean()) - 10) / 40 + 1.0, np.float32)
+
+    rows = tabulate(predict, index, "test")
+    figures = {(name, answer): values for name, answer, values in rows}
+    for name in ("hololens_seq 60-79", "apc_realsense 6-11", *LEFT_OUT):
+        assert figures[name, "network"]["abs_rel"] < 0.02
+        assert figures[name, "best constant"]["abs_rel"] < 0.02
+        assert {answer for row, answer, _ in rows if row == name} >= {"mean map", "median map", "best ramp"}
+    swapped = figures["pjlab_road", "network, another camera's image"]
+    assert swapped["abs_rel"] > 0.2 and swapped["median_abs_rel"] < 0.02
+    mean = figures["mean of left-out cameras", "network, another camera's image"]["abs_rel"]
+    assert mean == pytest.approx(np.mean([figures[name, "network, another camera's image"]["abs_rel"] for name in LEFT_OUT]))
+    table = to_markdown(rows)
+    assert len(table.splitlines()) == len(rows) + 2 and "nan" not in table
+
+
+def test_choices_see_the_validation_frames_only(index: Path) -> None:
+    seen: set[str] = set()
+
+    def predict(sample: DepthSample) -> np.ndarray:
+        seen.add(sample.source)
+        return np.ones((12, 16), np.float32)
+
+    tabulate(predict, index, "validation")
+    assert seen == {f"hololens_seq/{number}" for number in range(50, 60)}
