@@ -67,5 +67,6 @@ def list_folder(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: (_natural_key(path.name), path.name))
 
 
-def _natural_key(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split("([0-9]+)", name.lower()) if part]
+def _natural_key(name: str) -> list[tuple[bool, int, str]]:
+    parts = [part for part in re.split("([0-9]+)", name.lower()) if part]
+    return [(False, int(part), "") if part.isdecimal() else (True, 0, part) for part in parts]

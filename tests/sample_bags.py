@@ -13,6 +13,9 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from depth_anything_ros.bag.source import BagSource
+from depth_anything_ros.source_frame import SourceFrame
+
 STORE = get_typestore(Stores.ROS2_HUMBLE)
 STORE_1 = get_typestore(Stores.ROS1_NOETIC)
 IMAGE = "sensor_msgs/msg/Image"
@@ -190,3 +193,28 @@ def ros1_recording(count: int = 5) -> list[Recorded]:
         recorded.append(Recorded("/camera/image_raw", message, stamp))
         recorded.append(Recorded("/camera/camera_info", camera_info_message(stamp, store=STORE_1), stamp + 1))
     return recorded
+
+
+def large_recording(count: int = 12) -> list[Recorded]:
+    """Images of 0.9 MB, so that an MCAP has several chunks."""
+    return camera_recording(count, depth=False, width=640, height=480)
+
+
+def cut(path: Path, size: int) -> None:
+    """Truncate a file to its first `size` bytes."""
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def read_back(path: Path) -> tuple[list[int], list[str]]:
+    """Read a recording of `camera_recording` or `ros1_recording`, whole or not.
+
+    Returns the indices of the frames that come, each checked to be the right picture at its place, and the notes.
+    """
+    with BagSource(path, image_topic="/camera/image_raw") as source:
+        frames = [frame.frame for frame in source if isinstance(frame, SourceFrame)]
+    indices = [(frame.stamp_ns - START_NS) // PERIOD_NS for frame in frames]
+    for index, frame in zip(indices, frames, strict=True):
+        height, width = frame.image_HW3.shape[:2]
+        np.testing.assert_array_equal(frame.image_HW3, picture(index, width, height))
+    assert indices == sorted(indices)
+    return indices, source.notes

@@ -16,7 +16,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from ..errors import SourceError
 from .files import BagFiles, find_bag_files
-from .salvage import RawMessage, Topic
+from .records import RawMessage, Topic
 from .storage import StorageFile
 
 _MAX_NOTES = 40

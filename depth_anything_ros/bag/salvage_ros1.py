@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .inflate import MAX_CHUNK_BYTES, inflate
-from .salvage import RawMessage, Report, Topic
+from .records import RawMessage, Report, Topic
 
 _MAGIC = b"#ROSBAG V2.0\n"
 _MESSAGE, _CHUNK, _CONNECTION = 2, 5, 7
@@ -47,7 +47,11 @@ def scan_ros1(path: Path, report: Report) -> Iterator[RawMessage]:
             if operation == bytes([_CHUNK]):
                 yield from _chunk_messages(file.read(min(length, MAX_CHUNK_BYTES)), header, topics, report, where)
             elif operation in (bytes([_MESSAGE]), bytes([_CONNECTION])) and length <= MAX_CHUNK_BYTES and end <= size:
-                message = _take(header, memoryview(file.read(length)), topics)
+                try:
+                    message = _take(header, memoryview(file.read(length)), topics)
+                except (struct.error, ValueError) as error:
+                    report(f"{where}: a record is damaged and is lost: {error}")
+                    message = None
                 if message is not None:
                     yield message
             if end > size:

@@ -19,7 +19,7 @@ from ..errors import CameraError, ImageError, SourceError
 from ..source_frame import DroppedFrame, SourceFrame
 from .pairing import CameraTrack, StampBuffer
 from .reader import BagReader, stamp_ns
-from .salvage import RawMessage, Topic
+from .records import RawMessage, Topic
 from .streams import IMAGE, decode_picture, decode_range_image, image_streams
 from .topics import choose_camera_info, choose_depth, choose_image
 

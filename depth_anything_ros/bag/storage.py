@@ -17,10 +17,11 @@ from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2.storage_mcap import McapReader
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
 
-from ..errors import SourceError
 from .inflate import MAX_CHUNK_BYTES, inflate
-from .salvage import RawMessage, Report, Topic, scan_mcap, scan_sqlite
+from .records import RawMessage, Report, Topic
+from .salvage_mcap import scan_mcap
 from .salvage_ros1 import scan_ros1
+from .salvage_sqlite import scan_sqlite
 
 _READERS: dict[str, Any] = {"mcap": McapReader, "sqlite3": Sqlite3Reader, "ros1": Ros1Reader}
 
@@ -49,8 +50,6 @@ class StorageFile:
         try:
             reader.open()
             self._take_index(reader)
-        except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
         except Exception as error:  # see the module's docstring
             self.counts.clear()
             with suppress(Exception):

@@ -13,7 +13,7 @@ from ..depth_codec import decode_depth
 from ..errors import ImageError
 from ..image_codec import to_rgb
 from .reader import BagReader
-from .salvage import Topic
+from .records import Topic
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..camera import CameraModel
 from ..errors import CameraError, SourceError
 from .reader import BagReader
-from .salvage import Topic
+from .records import Topic
 from .streams import CAMERA_INFO, COMPRESSED, IMAGE, ImageStream, base_name, camera_name
 
 # Names of pictures made from other pictures; they are taken only if there is nothing else.

@@ -1,4 +1,4 @@
-"""Frames out of bags: topics, cameras, reference depth, and every kind of bad input."""
+"""Frames out of bags: images with their cameras and depth in order, and every kind of bad frame."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from depth_anything_ros.bag.source import BagSource
 from depth_anything_ros.camera import CameraModel
-from depth_anything_ros.errors import CameraError, SourceError
+from depth_anything_ros.errors import CameraError
 from depth_anything_ros.source_frame import DroppedFrame, SourceFrame
 from tests.sample_bags import (
     FRAME,
@@ -20,7 +21,6 @@ from tests.sample_bags import (
     camera_info_message,
     camera_recording,
     compressed_message,
-    depth_mm,
     image_message,
     jpeg,
     picture,
@@ -67,45 +67,6 @@ def test_a_ros1_bag_is_read(tmp_path: Path) -> None:
     assert source.description.startswith("ROS 1 bag")
     assert frames[3].frame.camera == CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5)
     np.testing.assert_array_equal(frames[3].frame.image_HW3, picture(3))
-
-
-def test_two_cameras_are_refused_with_their_topics_and_the_option(tmp_path: Path) -> None:
-    recorded = [
-        Recorded(f"/{side}/image_raw", image_message(picture(), "rgb8", START_NS, frame_id=side), START_NS)
-        for side in ("left", "right")
-    ]
-    recorded += [Recorded("/left/camera_info", camera_info_message(START_NS, frame_id="left"), START_NS)]
-    bag = write_bag(tmp_path / "bag", recorded)
-    with pytest.raises(SourceError, match=r"2 image topics: /left/image_raw.*, /right/image_raw.*--image-topic"):
-        BagSource(bag)
-    with BagSource(bag, image_topic="/left/image_raw") as source:
-        assert frames_of(source)[0].frame.camera is not None
-    with BagSource(bag, image_topic="right/image_raw") as source:
-        assert frames_of(source)[0].frame.camera is None
-        assert "no CameraInfo belongs to /right/image_raw" in source.camera_note
-    with BagSource(bag, image_topic="/right/image_raw", camera_info_topic="/left/camera_info") as source:
-        assert frames_of(source)[0].frame.camera is not None
-    with pytest.raises(SourceError, match=r"no images on /middle; image topics: /left/image_raw"):
-        BagSource(bag, image_topic="/middle")
-    with pytest.raises(SourceError, match=r"no CameraInfo on /x; CameraInfo topics: /left/camera_info"):
-        BagSource(bag, image_topic="/left/image_raw", camera_info_topic="/x")
-
-
-def test_one_camera_in_two_transports_is_one_camera(tmp_path: Path) -> None:
-    recorded = []
-    for index in range(3):
-        stamp = START_NS + index * PERIOD_NS
-        recorded.append(Recorded("/cam/image_raw", image_message(picture(index), "rgb8", stamp), stamp))
-        recorded.append(Recorded("/cam/image_raw/compressed", compressed_message(jpeg(picture(index)), stamp), stamp))
-    with BagSource(write_bag(tmp_path / "bag", recorded)) as source:
-        assert source.description.endswith("images on /cam/image_raw")
-        np.testing.assert_array_equal(frames_of(source)[1].frame.image_HW3, picture(1))
-
-
-def test_pictures_made_of_depth_do_not_count_as_a_second_camera(tmp_path: Path) -> None:
-    coloured = Recorded("/camera/depth/colored", image_message(picture(9), "rgb8", START_NS), START_NS)
-    with BagSource(write_bag(tmp_path / "bag", [*camera_recording(2), coloured])) as source:
-        assert len(frames_of(source)) == 2
 
 
 def test_without_camera_info_frames_come_without_a_camera(tmp_path: Path) -> None:
@@ -157,18 +118,6 @@ def test_a_topic_named_rectified_is_not_rectified_again(tmp_path: Path) -> None:
         assert source.camera_note.startswith("P, as the images are rectified")
         camera = frames_of(source)[0].frame.camera
     assert camera is not None and not camera.is_distorted and camera.fx == 44.0
-
-
-def test_the_camera_is_found_by_its_frame(tmp_path: Path) -> None:
-    recorded = [
-        Recorded("/pictures", image_message(picture(), "rgb8", START_NS, frame_id="front"), START_NS),
-        Recorded("/calib/back", camera_info_message(START_NS, fx=1.0, frame_id="back"), START_NS),
-        Recorded("/calib/front", camera_info_message(START_NS, fx=60.0, frame_id="front"), START_NS),
-    ]
-    with BagSource(write_bag(tmp_path / "bag", recorded)) as source:
-        camera = frames_of(source)[0].frame.camera
-        assert source.camera_note == "K and D of /calib/front, found by its frame front"
-    assert camera is not None and camera.fx == 60.0
 
 
 def test_a_size_that_changes_with_its_camera_info_takes_the_new_camera(tmp_path: Path) -> None:
@@ -232,8 +181,6 @@ def test_the_smallest_and_a_huge_image_pass(tmp_path: Path, width: int, height: 
 
 
 def test_a_message_that_is_cut_off_is_dropped(tmp_path: Path) -> None:
-    from rosbags.rosbag2 import StoragePlugin, Writer
-
     data = bytes(STORE.serialize_cdr(image_message(picture(), "rgb8", START_NS), "sensor_msgs/msg/Image"))
     with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         connection = writer.add_connection("/image", "sensor_msgs/msg/Image", typestore=STORE)
@@ -246,20 +193,7 @@ def test_a_message_that_is_cut_off_is_dropped(tmp_path: Path) -> None:
     assert frames[1].stamp_ns == START_NS + 1  # type: ignore[union-attr]
 
 
-def test_a_bag_without_images_says_what_it_holds(tmp_path: Path) -> None:
-    recorded = [Recorded("/camera_info", camera_info_message(START_NS), START_NS)]
-    with pytest.raises(SourceError, match=r"has no images: it holds sensor_msgs/msg/CameraInfo; accepted:"):
-        BagSource(write_bag(tmp_path / "bag", recorded))
-    depth = [Recorded("/depth/image", image_message(depth_mm(), "16UC1", START_NS), START_NS)]
-    with pytest.raises(SourceError, match=r"has no images: only depth, on /depth/image"):
-        BagSource(write_bag(tmp_path / "depth_bag", depth))
-    with pytest.raises(SourceError, match=r"/depth/image holds depth \(16UC1\)"):
-        BagSource(tmp_path / "depth_bag", image_topic="/depth/image")
-
-
 def test_a_message_type_nobody_knows_is_left_alone(tmp_path: Path) -> None:
-    from rosbags.rosbag2 import StoragePlugin, Writer
-
     with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         strange = writer.add_connection("/strange", "my_msgs/msg/Odd", msgdef="uint8 x\n", rihs01="RIHS01_00")
         images = writer.add_connection("/image", "sensor_msgs/msg/Image", typestore=STORE)
@@ -270,91 +204,11 @@ def test_a_message_type_nobody_knows_is_left_alone(tmp_path: Path) -> None:
         assert len(frames_of(source)) == 1
 
 
-def test_another_serialisation_is_refused_by_name(tmp_path: Path) -> None:
-    bag = write_bag(tmp_path / "bag", camera_recording(1), serialization_format="protobuf")
-    with pytest.raises(SourceError, match=r"encoded as 'protobuf'; accepted: cdr"):
-        BagSource(bag)
-
-
 def test_stamps_that_were_never_set_are_the_times_of_recording(tmp_path: Path) -> None:
     recorded = [Recorded("/image", image_message(picture(), "rgb8", 0), START_NS + at) for at in range(2)]
     with BagSource(write_bag(tmp_path / "bag", recorded)) as source:
         assert [frame.frame.stamp_ns for frame in frames_of(source)] == [START_NS, START_NS + 1]
         assert source.notes == ["headers on /image have no stamp; the time of recording is used"]
-
-
-class TestReferenceDepth:
-    def bag(self, path: Path, depth: object, topic: str = "/tof/image", info: object = None) -> Path:
-        recorded = [*camera_recording(1, depth=False), Recorded(topic, depth, START_NS + 9)]
-        if info is not None:
-            recorded.append(Recorded(topic.rpartition("/")[0] + "/camera_info", info, START_NS + 8))
-        return write_bag(path / "bag", recorded)
-
-    def test_the_same_frame_and_size_are_registered(self, tmp_path: Path) -> None:
-        depth = image_message(np.full((48, 64), 1.5, np.float32), "32FC1", START_NS)
-        with BagSource(self.bag(tmp_path, depth)) as source:
-            reference_HW = frames_of(source)[0].reference_HW
-        assert reference_HW is not None and np.all(reference_HW == 1.5)
-
-    def test_another_frame_is_not_registered(self, tmp_path: Path) -> None:
-        depth = image_message(depth_mm(), "16UC1", START_NS, frame_id="tof_frame")
-        with BagSource(self.bag(tmp_path, depth)) as source:
-            assert frames_of(source)[0].reference_HW is None
-            assert source.notes == [
-                "/tof/image is not used: its frame is 'tof_frame', the images' is 'camera_optical_frame'"
-            ]
-        with BagSource(tmp_path / "bag", depth_topic="/tof/image") as source:
-            assert frames_of(source)[0].reference_HW is not None
-
-    def test_another_frame_named_registered_is(self, tmp_path: Path) -> None:
-        depth = image_message(depth_mm(), "16UC1", START_NS, frame_id="tof_frame")
-        with BagSource(self.bag(tmp_path, depth, "/depth_registered/image")) as source:
-            assert frames_of(source)[0].reference_HW is not None
-
-    def test_another_size_is_never_registered(self, tmp_path: Path) -> None:
-        depth = image_message(depth_mm(width=32, height=24), "16UC1", START_NS)
-        with BagSource(self.bag(tmp_path, depth, "/aligned/image")) as source:
-            assert frames_of(source)[0].reference_HW is None
-            assert source.notes == ["/aligned/image is not used: it is 32x24, the images are 64x48"]
-        with pytest.raises(SourceError, match=r"is not registered to /camera/image_raw: it is 32x24"):
-            BagSource(tmp_path / "bag", depth_topic="/aligned/image")
-
-    def test_another_K_is_never_registered(self, tmp_path: Path) -> None:
-        depth = image_message(depth_mm(), "16UC1", START_NS)
-        info = camera_info_message(START_NS, fx=80.0)
-        with BagSource(self.bag(tmp_path, depth, info=info)) as source:
-            assert frames_of(source)[0].reference_HW is None
-            assert "/tof/camera_info has another K (fx 80.0, the images' 50.0)" in source.notes[0]
-
-    def test_two_registered_topics_need_a_name(self, tmp_path: Path) -> None:
-        depth = image_message(depth_mm(), "16UC1", START_NS)
-        extra = [Recorded(f"/tof_{side}/image", depth, START_NS + 5) for side in ("a", "b")]
-        bag = write_bag(tmp_path / "bag", [*camera_recording(1, depth=False), *extra])
-        with BagSource(bag) as source:
-            assert source.reference_topic is None
-            assert "2 topics hold registered depth" in source.notes[0] and "--depth-topic" in source.notes[0]
-        with BagSource(bag, depth_topic="tof_b/image") as source:
-            assert frames_of(source)[0].reference_HW is not None
-        with pytest.raises(SourceError, match="has no depth on /x; depth topics: /tof_a/image"):
-            BagSource(bag, depth_topic="/x")
-
-    @pytest.mark.parametrize(
-        ("offset_ms", "is_paired"), [(0, True), (20, True), (-20, True), (21, False), (-21, False)]
-    )
-    def test_depth_is_paired_within_20_ms(self, tmp_path: Path, offset_ms: int, is_paired: bool) -> None:
-        depth = image_message(depth_mm(), "16UC1", START_NS + offset_ms * 1_000_000)
-        with BagSource(self.bag(tmp_path, depth)) as source:
-            assert (frames_of(source)[0].reference_HW is not None) == is_paired
-
-    def test_a_bad_depth_image_costs_the_reference_only(self, tmp_path: Path) -> None:
-        recorded = camera_recording(2)
-        for item in recorded:
-            if item.topic.startswith("/camera/aligned") and item.log_ns > START_NS + PERIOD_NS:
-                item.message.data = item.message.data[:-1]
-        with BagSource(write_bag(tmp_path / "bag", recorded)) as source:
-            frames = frames_of(source)
-            assert [frame.reference_HW is None for frame in frames] == [False, True]
-            assert "a depth image on /camera/aligned_depth/image_raw was not used" in source.notes[0]
 
 
 def test_depth_that_comes_late_or_early_is_still_paired(tmp_path: Path) -> None:

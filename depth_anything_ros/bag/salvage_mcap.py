@@ -1,23 +1,19 @@
-"""What can still be read from damaged or truncated MCAP and SQLite recordings, where ``rosbags`` refuses or stops.
+"""What can still be read from a damaged or truncated MCAP recording, where ``rosbags`` refuses or stops.
 
-Each scanner walks a file from front to back without its index and yields every message that is whole. What is skipped
-is told to `report`, in one sentence each, and never raised: only a file of which nothing can be known is a SourceError.
+The file is walked from front to back without its index and every message that is whole comes out. What is skipped is
+told to `report`, in one sentence each, and never raised.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
-from urllib.parse import quote
+from typing import BinaryIO
 
-from ..errors import SourceError
 from .inflate import MAX_CHUNK_BYTES, inflate
-
-Report = Callable[[str], None]
+from .records import RawMessage, Report, Topic
 
 _MCAP_MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
@@ -25,27 +21,9 @@ _LAST_OPCODE = 0x0F
 _HEADER = struct.Struct("<BQ")
 _CHUNK_HEADER = struct.Struct("<QQQI")
 _MESSAGE_HEADER = struct.Struct("<HIQQ")
-# A table that goes on past this many unreadable rows in a row is taken to have ended.
-_MAX_ROWS_LOST = 100_000
 
 
-class Topic(NamedTuple):
-    """A topic of a recording: name, type as in sensor_msgs/msg/Image, and how messages are encoded (cdr, ros1)."""
-
-    name: str
-    type: str
-    encoding: str
-
-
-class RawMessage(NamedTuple):
-    """One recorded message: its topic, the time it was recorded [ns] and its bytes."""
-
-    topic: Topic
-    log_ns: int
-    data: bytes | memoryview
-
-
-class _McapTables:
+class _Tables:
     """Schemas and channels met so far."""
 
     def __init__(self) -> None:
@@ -73,7 +51,7 @@ def scan_mcap(path: Path, report: Report, chunk_offsets: Sequence[int] = ()) -> 
 
     `chunk_offsets` says where chunks begin, if an index told; there the walk resumes after an unreadable part.
     """
-    tables = _McapTables()
+    tables = _Tables()
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if file.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
@@ -85,12 +63,13 @@ def scan_mcap(path: Path, report: Report, chunk_offsets: Sequence[int] = ()) -> 
             head = file.read(_HEADER.size)
             opcode, length = _HEADER.unpack(head) if len(head) == _HEADER.size else (0, 0)
             end = position + _HEADER.size + length
-            if not 1 <= opcode <= _LAST_OPCODE or end > size:
+            is_valid = 1 <= opcode <= _LAST_OPCODE
+            if not is_valid or end > size:
                 # Only a chunk's beginning is of use: a message that is cut off is not a message.
                 if opcode == _CHUNK:
                     yield from _chunk_messages(file, size - position - _HEADER.size, tables, report, path.name)
                 resume = next((offset for offset in chunk_offsets if offset > position), None)
-                report(_lost_text(path.name, position, size, resume, cut=end > size))
+                report(_lost_text(path.name, position, size, resume, cut=is_valid))
                 if resume is None:
                     return
                 position = resume
@@ -105,9 +84,7 @@ def scan_mcap(path: Path, report: Report, chunk_offsets: Sequence[int] = ()) -> 
     report(f"{path.name} has no end record: the recording was interrupted")
 
 
-def _chunk_messages(
-    file: BinaryIO, available: int, tables: _McapTables, report: Report, name: str
-) -> Iterator[RawMessage]:
+def _chunk_messages(file: BinaryIO, available: int, tables: _Tables, report: Report, name: str) -> Iterator[RawMessage]:
     """Yield the messages of the chunk whose body begins at the file's position, `available` bytes of it there."""
     where = f"the chunk at byte {file.tell() - _HEADER.size} of {name}"
     try:
@@ -125,7 +102,7 @@ def _chunk_messages(
     yield from sorted(_records(records, tables, report, where), key=lambda message: message.log_ns)
 
 
-def _records(data: bytes | memoryview, tables: _McapTables, report: Report, where: str) -> Iterator[RawMessage]:
+def _records(data: bytes | memoryview, tables: _Tables, report: Report, where: str) -> Iterator[RawMessage]:
     view = memoryview(data)
     position = 0
     while position < len(view):
@@ -156,43 +133,3 @@ def _lost_text(name: str, position: int, size: int, resume: int | None, *, cut: 
     what = "a record is cut off" if cut else "there is no valid record"
     upto = size if resume is None else resume
     return f"{name}: {what} at byte {position}; {upto - position} of {size} bytes are lost"
-
-
-def scan_sqlite(path: Path, report: Report) -> Iterator[RawMessage]:
-    """Yield the messages of a SQLite recording in the order of recording, past rows that cannot be read.
-
-    Raises SourceError if not even the table of topics can be read.
-    """
-    connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    try:
-        try:
-            rows = connection.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
-        except sqlite3.Error as error:
-            raise SourceError(f"{path} has no readable table of topics: {error}") from error
-        topics = {key: Topic(str(name), str(type_), str(encoding)) for key, name, type_, encoding in rows}
-        yield from _sqlite_messages(connection, topics, path.name, report)
-    finally:
-        connection.close()
-
-
-def _sqlite_messages(
-    connection: sqlite3.Connection, topics: dict[int, Topic], name: str, report: Report
-) -> Iterator[RawMessage]:
-    last, num_lost, num_lost_in_a_row = 0, 0, 0
-    query = "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? ORDER BY id"
-    while num_lost_in_a_row < _MAX_ROWS_LOST:
-        try:
-            for row, topic, log_ns, data in connection.execute(query, (last,)):
-                if row <= last:
-                    raise sqlite3.DatabaseError("the rows are not in order")
-                last, num_lost, num_lost_in_a_row = row, num_lost + num_lost_in_a_row, 0
-                if topic in topics and isinstance(log_ns, int) and isinstance(data, bytes):
-                    yield RawMessage(topics[topic], log_ns, data)
-            break
-        except (sqlite3.Error, OverflowError):
-            last, num_lost_in_a_row = last + 1, num_lost_in_a_row + 1
-    if num_lost:
-        report(f"{name}: {num_lost} messages in damaged parts are lost")
-    if num_lost_in_a_row:
-        report(f"{name}: it cannot be read past message {last - num_lost_in_a_row}; what followed is lost")
