@@ -84,7 +84,7 @@ setup(
         "train": [*NETWORK, "safetensors>=0.4"],
         "test": [
             *("pytest>=7.4", "hypothesis>=6.80"),
-            *("mcap>=1.2", "mcap-ros2-support>=0.5"),
+            *("mcap>=1.2.1", "mcap-ros2-support>=0.5"),
             *("ruff>=0.12", "mypy>=1.15", "types-PyYAML"),
             *("setuptools>=64", "wheel"),
         ],
