@@ -121,10 +121,14 @@ class FrameLoop:
         trained = self._trained.contains(item.frame.image_HW3)
         comparison = reference_HW = None
         if item.reference_HW is not None:
-            reference_HW = self._comparison.add(item.name, item.frame, result, item.reference_HW, trained=trained)
-            comparison = self._comparison.frames[-1]
+            comparison, reference_HW = self._comparison.compare(
+                item.name, item.frame, result, item.reference_HW, trained=trained
+            )
         record = FrameRecord(item.name, item.index, trained, comparison, reference_HW)
-        return {**result.timings_ms, **self._writer.add(record, result)}
+        timings_ms = {**result.timings_ms, **self._writer.add(record, result)}
+        if comparison is not None:
+            self._comparison.frames.append(comparison)
+        return timings_ms
 
     def _note_assumed_camera(self, hfov_deg: float) -> None:
         reason = self._source.camera_note.removeprefix("none: ")

@@ -34,13 +34,14 @@ class ReferenceComparison:
     frames: list[FrameComparison] = field(default_factory=list)
     _viewpoint: NearestRectifier | None = None
 
-    def add(
+    def compare(
         self, name: str, seen: CameraFrame, result: DepthFrame, reference_HW: NDArray[np.float32], *, trained: bool
-    ) -> NDArray[np.float32]:
+    ) -> tuple[FrameComparison, NDArray[np.float32]]:
         """Compare one result with the reference depth (H, W) [m] of the image as delivered, NaN unknown.
 
-        ``trained``: the network was trained on this frame. Returns the reference as it lies on the result: rectified
-        with the image if the camera is distorted. Raises ImageError where the sizes differ.
+        ``trained``: the network was trained on this frame. Returns its errors, which count once they are appended
+        to ``frames``, and the reference as it lies on the result: rectified with the image if the camera is distorted.
+        Raises ImageError where the sizes differ.
         """
         if seen.camera is not None and seen.camera.is_distorted:
             if self._viewpoint is None or self._viewpoint.camera != seen.camera:
@@ -56,8 +57,7 @@ class ReferenceComparison:
             )
             for alignment in ALIGNMENTS
         }
-        self.frames.append(FrameComparison(name, GROUPS[1 if trained else 0], errors))
-        return reference_HW
+        return FrameComparison(name, GROUPS[1 if trained else 0], errors), reference_HW
 
     def as_dict(self) -> dict[str, dict[str, object]]:
         """For each group that has frames: its number, its names if trained on, and the mean errors by alignment."""

@@ -24,12 +24,18 @@ def frame_of(depth: np.ndarray, camera: CameraModel | None = None) -> tuple[Came
     )
 
 
+def add(comparison: ReferenceComparison, name: str, depth: np.ndarray, reference: np.ndarray, *, trained: bool) -> None:
+    found, on_view = comparison.compare(name, *frame_of(depth), reference, trained=trained)
+    assert on_view is reference
+    comparison.frames.append(found)
+
+
 def test_errors_by_hand_and_groups_apart(tolerance: Mapping[str, Mapping[str, float]]) -> None:
     comparison = ReferenceComparison(0.1, 10.0)
     reference = np.full((4, 4), 2.0, np.float32)
     reference[0] = np.nan
     for name, factor, trained in (("a", 1.1, False), ("b", 1.3, False), ("c", 1.0, True)):
-        comparison.add(name, *frame_of(reference * factor), reference, trained=trained)
+        add(comparison, name, reference * factor, reference, trained=trained)
     table = comparison.as_dict()
     assert list(table) == ["unseen", "trained on"]
     assert table["unseen"]["frames"] == 2
@@ -48,8 +54,8 @@ def test_errors_by_hand_and_groups_apart(tolerance: Mapping[str, Mapping[str, fl
 def test_a_group_without_any_pixel_to_compare_has_no_figures() -> None:
     comparison = ReferenceComparison(0.1, 10.0)
     reference = np.full((4, 4), 2.0, np.float32)
-    comparison.add("a", *frame_of(np.full((4, 4), np.inf)), reference, trained=False)
-    comparison.add("b", *frame_of(np.ones((4, 4))), np.full((4, 4), np.nan, np.float32), trained=True)
+    add(comparison, "a", np.full((4, 4), np.inf), reference, trained=False)
+    add(comparison, "b", np.ones((4, 4)), np.full((4, 4), np.nan, np.float32), trained=True)
     table = comparison.as_dict()
     assert table["unseen"]["unaligned"] is None
     assert table["trained on"]["median-scaled"] is None
@@ -61,7 +67,9 @@ def test_without_frames_there_is_no_table() -> None:
 
 def test_reference_of_another_size_is_refused() -> None:
     with pytest.raises(ImageError, match="shape"):
-        ReferenceComparison(0.1, 10.0).add("a", *frame_of(np.ones((4, 4))), np.ones((4, 5), np.float32), trained=False)
+        ReferenceComparison(0.1, 10.0).compare(
+            "a", *frame_of(np.ones((4, 4))), np.ones((4, 5), np.float32), trained=False
+        )
 
 
 def test_reference_of_a_distorted_camera_moves_to_the_rectified_view() -> None:
@@ -79,7 +87,7 @@ def test_reference_of_a_distorted_camera_moves_to_the_rectified_view() -> None:
     raw_depth = plane(raw_rays[..., 0], raw_rays[..., 1])
     true_depth = plane((u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy)
     comparison = ReferenceComparison(0.1, 20.0)
-    moved = comparison.add("a", *frame_of(true_depth, camera), raw_depth, trained=False)
+    _, moved = comparison.compare("a", *frame_of(true_depth, camera), raw_depth, trained=False)
     known = np.isfinite(moved)
     assert known.mean() > 0.75
     assert np.abs(moved[known] / true_depth[known] - 1).max() < 0.008  # half a pixel on this slope
