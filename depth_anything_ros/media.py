@@ -23,7 +23,7 @@ from .errors import CameraError, ImageError, SourceError
 from .image_codec import pixels_to_rgb
 from .image_headers import JPEG_MAGIC, PNG_MAGIC, read_header
 from .message_fields import one_line
-from .source_frame import DroppedFrame, SourceFrame
+from .source_frame import CORRUPT_IMAGE, OTHER_SIZE, DroppedFrame, SourceFrame, check_calibration
 from .source_kind import IMAGE_SUFFIXES, image_files
 
 FRAME_ID = "camera_optical_frame"
@@ -103,9 +103,9 @@ class FolderSource:
                 image_HW3 = read_image(file, upright=self._camera is None)
                 frame = CameraFrame(image_HW3, self._camera, stamp_ns, FRAME_ID)
             except ImageError as error:
-                yield DroppedFrame(index, stamp_ns, "corrupt image", str(error))
+                yield DroppedFrame(index, stamp_ns, CORRUPT_IMAGE, str(error))
             except CameraError as error:
-                yield DroppedFrame(index, stamp_ns, "image size differs from its camera's", f"{file.name}: {error}")
+                yield DroppedFrame(index, stamp_ns, OTHER_SIZE, f"{file.name}: {error}")
             else:
                 yield SourceFrame(frame, index, name)
 
@@ -121,7 +121,7 @@ class ImageSource(FolderSource):
         except ImageError as error:
             raise SourceError(str(error)) from error
         if camera is not None:
-            camera.check_image(width, height)
+            check_calibration(camera, camera_name, width, height)
 
 
 class VideoSource:
@@ -141,7 +141,7 @@ class VideoSource:
             self.close()
             raise SourceError(f"{path} is not a video that OpenCV can decode, or it has no frames")
         if camera is not None:
-            camera.check_image(first.shape[1], first.shape[0])
+            check_calibration(camera, camera_name, first.shape[1], first.shape[0])
         self._fps = self._capture.get(cv2.CAP_PROP_FPS)
         if not (math.isfinite(self._fps) and 0.0 < self._fps <= 10_000.0):
             self.notes.append(f"the video states a frame rate of {self._fps}; {_DEFAULT_FPS:g} frames/s are assumed")
@@ -178,7 +178,9 @@ class VideoSource:
             yield self._frame(rgb_HW3, index, stamp_ns)
             index += 1
         if self.num_frames is not None and index < self.num_frames:
-            self.notes.append(f"the video states {self.num_frames} frames; {index} could be decoded")
+            note = f"the video states {self.num_frames} frames; {index} could be decoded"
+            if note not in self.notes:
+                self.notes.append(note)
 
     def _open(self) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(str(self._path))
@@ -190,4 +192,4 @@ class VideoSource:
         try:
             return SourceFrame(CameraFrame(rgb_HW3, self._camera, stamp_ns, FRAME_ID), index, f"{index:06d}")
         except CameraError as error:
-            return DroppedFrame(index, stamp_ns, "image size differs from its camera's", str(error))
+            return DroppedFrame(index, stamp_ns, OTHER_SIZE, str(error))

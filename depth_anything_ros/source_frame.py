@@ -9,7 +9,15 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from .camera import CameraModel
 from .depth_frame import CameraFrame
+from .errors import CameraError
+
+# Causes of dropped frames.
+CORRUPT_IMAGE = "corrupt image"
+OTHER_SIZE = "image size differs from its camera's"
+UNDECODABLE_MESSAGE = "undecodable message"
+UNSUPPORTED_ENCODING = "unsupported encoding"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +47,7 @@ class DroppedFrame:
     ----------
     index: position among all images of the recording, from 0.
     stamp_ns: time of acquisition, of recording if that is unknown [ns].
-    cause: short and the same for all frames of one kind, to count by.
+    cause: short and the same for all frames of one kind, to count by; one of this module's constants.
     detail: what exactly was wrong with this one.
     """
 
@@ -47,6 +55,14 @@ class DroppedFrame:
     stamp_ns: int
     cause: str
     detail: str
+
+
+def check_calibration(camera: CameraModel, name: str, width: int, height: int) -> None:
+    """Raise CameraError, naming the calibration file, unless its camera is of the images' size [px]."""
+    try:
+        camera.check_image(width, height)
+    except CameraError as error:
+        raise CameraError(f"calibration file {name}: {error}") from error
 
 
 @runtime_checkable

@@ -60,7 +60,7 @@ def test_an_image_with_its_calibration(tmp_path: Path) -> None:
     source = ImageSource(path, camera, "mine.yaml")
     assert frames_of(source)[0].frame.camera == camera
     assert source.camera_note == "calibration file mine.yaml"
-    with pytest.raises(CameraError, match="the image is 64x48 but its camera is 32x24"):
+    with pytest.raises(CameraError, match=r"mine\.yaml: the image is 64x48 but its camera is 32x24"):
         ImageSource(path, CameraModel(32, 24, 50.0, 50.0, 15.5, 11.5), "mine.yaml")
 
 
@@ -179,7 +179,7 @@ def test_a_video_of_another_size_than_its_calibration(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.avi", 2)
     camera = CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5)
     assert {frame.frame.camera for frame in frames_of(VideoSource(path, camera, "mine.yaml"))} == {camera}
-    with pytest.raises(CameraError, match="the image is 64x48 but its camera is 32x24"):
+    with pytest.raises(CameraError, match=r"mine\.yaml: the image is 64x48 but its camera is 32x24"):
         VideoSource(path, CameraModel(32, 24, 50.0, 50.0, 15.5, 11.5), "mine.yaml")
 
 

@@ -35,6 +35,7 @@ class BagReader:
         self.notes: list[str] = []
         self.counts: Counter[Topic] = Counter()
         self._num_untold = 0
+        self._is_closed = False
         self._storages: list[StorageFile] = []
         if not self.path.exists():
             raise SourceError(f"{self.path} does not exist")
@@ -60,6 +61,7 @@ class BagReader:
 
     def close(self) -> None:
         """Close all files and remove what was unpacked."""
+        self._is_closed = True
         for storage in self._storages:
             storage.close()
         self._files.close()
@@ -79,7 +81,9 @@ class BagReader:
         return topic.encoding == ("ros1" if self.kind == "ros1" else "cdr") and topic.type in self._typestore.fielddefs
 
     def messages(self, topics: Collection[Topic]) -> Iterator[RawMessage]:
-        """Yield the messages of `topics` by recording time."""
+        """Yield the messages of `topics` by recording time. Raises SourceError once closed."""
+        if self._is_closed:
+            raise SourceError(f"{self.path} was closed")
         for storage in self._storages:
             yield from storage.messages(topics)
 

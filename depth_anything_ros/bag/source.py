@@ -16,7 +16,15 @@ from ..camera import CameraModel
 from ..depth_frame import CameraFrame
 from ..encodings import parse_encoding
 from ..errors import CameraError, ImageError, SourceError
-from ..source_frame import DroppedFrame, SourceFrame
+from ..source_frame import (
+    CORRUPT_IMAGE,
+    OTHER_SIZE,
+    UNDECODABLE_MESSAGE,
+    UNSUPPORTED_ENCODING,
+    DroppedFrame,
+    SourceFrame,
+    check_calibration,
+)
 from .pairing import CameraTrack, StampBuffer
 from .reader import BagReader, stamp_ns
 from .records import RawMessage, Topic
@@ -81,7 +89,7 @@ class BagSource:
                 self._camera, self.camera_note = self._first_camera(choice.topic, choice.note)
                 self._info = choice.topic if self._camera is not None else None
             elif image.width:
-                camera.check_image(image.width, image.height)
+                check_calibration(camera, camera_name, image.width, image.height)
             depth = choose_depth(self._reader, streams, image, self._camera, depth_topic)
         except BaseException:
             self._reader.close()
@@ -179,7 +187,7 @@ class BagSource:
     def _deliver(self, image: _Waiting, cameras: CameraTrack | None, depths: StampBuffer) -> SourceFrame | DroppedFrame:
         depths.forget_before(image.stamp_ns)
         if image.message is None:
-            return DroppedFrame(image.index, image.stamp_ns, "undecodable message", image.problem)
+            return DroppedFrame(image.index, image.stamp_ns, UNDECODABLE_MESSAGE, image.problem)
         try:
             image_HW3 = decode_picture(self._image, image.message)
         except ImageError as error:
@@ -188,7 +196,7 @@ class BagSource:
         try:
             camera = None if cameras is None else cameras.at(image.stamp_ns, width, height)
         except CameraError as error:
-            return DroppedFrame(image.index, image.stamp_ns, "image size differs from its camera's", str(error))
+            return DroppedFrame(image.index, image.stamp_ns, OTHER_SIZE, str(error))
         frame = CameraFrame(image_HW3, camera, image.stamp_ns, str(image.message.header.frame_id))
         reference_HW = self._reference(depths.nearest(image.stamp_ns), height, width)
         return SourceFrame(frame, image.index, f"{image.index:06d}", reference_HW)
@@ -197,10 +205,10 @@ class BagSource:
         if self._image.type == IMAGE:
             try:
                 if not parse_encoding(message.encoding).is_colour:
-                    return "unsupported encoding"
+                    return UNSUPPORTED_ENCODING
             except ImageError:
-                return "unsupported encoding"
-        return "corrupt image"
+                return UNSUPPORTED_ENCODING
+        return CORRUPT_IMAGE
 
     def _reference(self, message: Any, height: int, width: int) -> npt.NDArray[np.float32] | None:
         if message is None or self.reference_topic is None:

@@ -10,7 +10,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from depth_anything_ros.bag.source import BagSource
 from depth_anything_ros.camera import CameraModel
-from depth_anything_ros.errors import CameraError
+from depth_anything_ros.errors import CameraError, SourceError
 from depth_anything_ros.source_frame import DroppedFrame, SourceFrame
 from tests.sample_bags import (
     FRAME,
@@ -61,6 +61,14 @@ def test_a_source_can_be_read_twice(tmp_path: Path) -> None:
         assert [frame.index for frame in source] == [frame.index for frame in source] == [0, 1, 2]
 
 
+def test_a_closed_source_says_so(tmp_path: Path) -> None:
+    source = BagSource(write_bag(tmp_path / "bag", camera_recording(3)))
+    source.close()
+    source.close()
+    with pytest.raises(SourceError, match="bag was closed"):
+        list(source)
+
+
 def test_a_ros1_bag_is_read(tmp_path: Path) -> None:
     with BagSource(write_ros1_bag(tmp_path / "a.bag", ros1_recording(4))) as source:
         frames = frames_of(source)
@@ -91,7 +99,7 @@ def test_a_calibration_file_goes_before_the_bag(tmp_path: Path) -> None:
     with BagSource(bag, camera=camera, camera_name="mine.yaml") as source:
         assert source.camera_note == "calibration file mine.yaml"
         assert {frame.frame.camera for frame in frames_of(source)} == {camera}
-    with pytest.raises(CameraError, match=r"64x48.*32x24"):
+    with pytest.raises(CameraError, match=r"mine\.yaml: the image is 64x48 but its camera is 32x24"):
         BagSource(bag, camera=CameraModel(32, 24, 70.0, 70.0, 15.0, 12.0), camera_name="mine.yaml")
 
 
