@@ -50,10 +50,9 @@ def surroundings(depth_HW: Float32, scratch: Scratch | None = None) -> Surroundi
     type or shape.
     """
     check_depth(depth_HW)
-    with np.errstate(invalid="ignore"):
-        # Cheaper than a mask; NaN makes both comparisons false.
-        usable = bool(depth_HW.min() > 0.0 and depth_HW.max() < np.inf)
     low = high = depth_HW
+    # Cheaper than a mask; NaN makes both comparisons false.
+    usable = bool(np.minimum.reduce(depth_HW, axis=None) > 0.0 and np.maximum.reduce(depth_HW, axis=None) < np.inf)
     if not usable:
         unknown = np.isnan(depth_HW)
         if unknown.any():
@@ -102,10 +101,11 @@ def limit_range(depth_HW: Float32, min_m: float, max_m: float) -> Float32:
     if not 0.0 < min_m < max_m:
         raise ConfigError(f"depth range {min_m} m to {max_m} m; accepted: 0 < min < max")
     check_depth(depth_HW)
+    low, high = np.float32(min_m), np.float32(max_m)
     with np.errstate(invalid="ignore"):
-        if depth_HW.min() >= np.float32(min_m) and depth_HW.max() <= np.float32(max_m):
+        if np.minimum.reduce(depth_HW, axis=None) >= low and np.maximum.reduce(depth_HW, axis=None) <= high:
             return depth_HW
-        too_far, too_near = depth_HW > np.float32(max_m), depth_HW < np.float32(min_m)
+        too_far, too_near = depth_HW > high, depth_HW < low
     np.copyto(depth_HW, np.float32(np.inf), where=too_far)
     np.copyto(depth_HW, np.float32(-np.inf), where=too_near)
     return depth_HW

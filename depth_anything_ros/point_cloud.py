@@ -28,8 +28,8 @@ OPEN3D_SYSTEM_PACKAGES = ("libegl1", "libx11-6", "libgl1", "libusb-1.0-0", "libu
 _FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
 # With alpha 0xff a red above 127 would make the colour's float a NaN, which readers that skip NaN would drop.
 _WITHOUT_ALPHA = np.uint32(0x00FFFFFF)
-# About the number of pixels whose working arrays stay in the processor's cache.
-_BAND_PIXELS = 320_000
+# A larger cloud is filled band by band, so that its working arrays stay in the processor's cache.
+_UNDIVIDED_PIXELS, _BAND_PIXELS = 400_000, 150_000
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,12 @@ class CloudBuilder:
         self.height, self.width = rays_HW3.shape[:2]
         self.point_step = 32 if padded else 16
         self._colour_index = 4 if padded else 3
+        self._fields = {has_colour: _fields(4 * self._colour_index if has_colour else None) for has_colour in (0, 1)}
         self._ray_planes = [np.ascontiguousarray(rays_HW3[..., axis]) for axis in (0, 1)]
-        rows = min(self.height, _band_rows(self.width))
-        self._blank_HW = np.zeros((rows, self.width), np.float32)
-        self._nan_HW = np.full((rows, self.width), np.nan, np.float32)
+        divided = self.height * self.width > _UNDIVIDED_PIXELS
+        self._band_rows = max(1, _BAND_PIXELS // self.width) if divided else self.height
+        self._blank_HW = np.zeros((self._band_rows, self.width), np.float32)
+        self._nan_HW = np.full((self._band_rows, self.width), np.nan, np.float32)
         self._pool = BufferPool(self.height * self.width * self.point_step)
         self._scratch = Scratch()
 
@@ -106,14 +108,13 @@ class CloudBuilder:
             image_HW3 = None if image_HW3 is None else np.ascontiguousarray(image_HW3[:: self._stride, :: self._stride])
         data, view = self._pool.take()
         points_HWC = view.reshape(self.height, self.width, -1)
-        rows = _band_rows(self.width)
-        for first in range(0, self.height, rows):
-            band = slice(first, first + rows)
+        for first in range(0, self.height, self._band_rows):
+            band = slice(first, first + self._band_rows)
             self._fill(points_HWC[band], depth_HW[band], band, None if image_HW3 is None else image_HW3[band])
         return PointCloudData(
             height=self.height,
             width=self.width,
-            fields=_fields(4 * self._colour_index if image_HW3 is not None else None),
+            fields=self._fields[image_HW3 is not None],
             point_step=self.point_step,
             row_step=self.width * self.point_step,
             data=data,
@@ -140,22 +141,17 @@ class CloudBuilder:
         cv2.merge(planes, points_HWC)
 
     def _with_nan_for_unusable(self, depth_HW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        # NaN needs no care, it makes all three coordinates NaN by itself: fmin and fmax pass over it.
+        if np.fmin.reduce(depth_HW, axis=None) > 0.0 and np.fmax.reduce(depth_HW, axis=None) < np.inf:
+            return depth_HW
         shape, array_of = depth_HW.shape, self._scratch.array
-        # NaN needs no care: it makes all three coordinates NaN by itself.
         with np.errstate(invalid="ignore"):
             unusable_HW = np.less_equal(depth_HW, np.float32(0.0), out=array_of("not_positive", shape, np.bool_))
-            infinite_HW = np.equal(depth_HW, np.float32(np.inf), out=array_of("infinite", shape, np.bool_))
-        unusable_HW |= infinite_HW
-        if not unusable_HW.any():
-            return depth_HW
+            unusable_HW |= np.equal(depth_HW, np.float32(np.inf), out=array_of("infinite", shape, np.bool_))
         z_HW = array_of("z", shape)
         np.copyto(z_HW, depth_HW)
         cv2.copyTo(self._nan_HW[: shape[0]], unusable_HW.view(np.uint8), z_HW)
         return z_HW
-
-
-def _band_rows(width: int) -> int:
-    return max(1, _BAND_PIXELS // width)
 
 
 def finite_points(cloud: PointCloudData) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8] | None]:

@@ -35,10 +35,10 @@ def upsample_depth(depth_hw: Float32, size_HW: tuple[int, int], around: Surround
     if depth_hw.shape == (height, width):
         return depth_hw.copy()
     edges_hw = (around or surroundings(depth_hw)).edges_HW
-    finite_hw = np.isfinite(depth_hw)
-    if not finite_hw.all():
-        edges_hw = edges_hw | cv2.dilate((~finite_hw).view(np.uint8), _KERNEL).view(np.bool_)
-    depth_HW: Float32 = np.empty((height, width), np.float32)
+    if around is not None:
+        removed_hw = np.isnan(depth_hw)
+        edges_hw = edges_hw | cv2.dilate(removed_hw.view(np.uint8), _KERNEL).view(np.bool_)
+    depth_HW = np.empty((height, width), np.float32)
     # NaN and infinities spread to the neighbours here, by zero weights too; all of those are edges and replaced below.
     cv2.resize(depth_hw, (width, height), dst=depth_HW, interpolation=cv2.INTER_LINEAR)
     if edges_hw.any():

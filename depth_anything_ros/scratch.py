@@ -15,21 +15,33 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+# Arrays are views of the memory: cheap, but a stream of images of ever new sizes must not gather them for ever.
+_MAX_SHAPES = 256
+
 
 class Scratch(threading.local):
     """Arrays by name, one set per thread; the memory of a name grows to the largest array asked for, and stays."""
 
     def __init__(self) -> None:
         self._memory: dict[str, npt.NDArray[np.uint8]] = {}
+        self._arrays: dict[tuple[str, tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]] = {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
         """Return the C-contiguous array of that name; it holds whatever was left there, and shares the memory of the
         array that was returned for the name before."""
+        key = (name, shape, dtype)
+        held = self._arrays.get(key)
+        if held is not None:
+            return held
         num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         memory = self._memory.get(name)
         if memory is None or memory.size < num_bytes:
             memory = self._memory[name] = np.empty(num_bytes, np.uint8)
-        return memory[:num_bytes].view(dtype).reshape(shape)
+            self._arrays = {other: array for other, array in self._arrays.items() if other[0] != name}
+        if len(self._arrays) >= _MAX_SHAPES:
+            self._arrays.clear()
+        array = self._arrays[key] = memory[:num_bytes].view(dtype).reshape(shape)
+        return array
 
 
 class BufferPool:

@@ -32,6 +32,14 @@ def test_a_larger_array_gets_new_memory() -> None:
     before.fill(1.0)  # still valid for whoever holds it
 
 
+def test_a_stream_of_new_shapes_gathers_no_memory() -> None:
+    scratch = Scratch()
+    scratch.array("a", (5000,))
+    arrays = [scratch.array("a", (1 + number,)) for number in range(2000)]
+    assert all(np.shares_memory(arrays[0], array) for array in arrays)
+    assert len(scratch._arrays) <= 256
+
+
 def test_threads_do_not_share_scratch_memory() -> None:
     scratch = Scratch()
     arrays = [scratch.array("a", (16,))]
