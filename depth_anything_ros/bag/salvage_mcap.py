@@ -63,13 +63,12 @@ def scan_mcap(path: Path, report: Report, chunk_offsets: Sequence[int] = ()) -> 
             head = file.read(_HEADER.size)
             opcode, length = _HEADER.unpack(head) if len(head) == _HEADER.size else (0, 0)
             end = position + _HEADER.size + length
-            is_valid = 1 <= opcode <= _LAST_OPCODE
-            if not is_valid or end > size:
-                # Only a chunk's beginning is of use: a message that is cut off is not a message.
+            if not 1 <= opcode <= _LAST_OPCODE or end > size:
+                # Of what is cut off only a chunk's beginning is of use: there are whole messages in it.
                 if opcode == _CHUNK:
                     yield from _chunk_messages(file, size - position - _HEADER.size, tables, report, path.name)
                 resume = next((offset for offset in chunk_offsets if offset > position), None)
-                report(_lost_text(path.name, position, size, resume, cut=is_valid))
+                report(_lost_text(path.name, opcode, position, (size if resume is None else resume) - position))
                 if resume is None:
                     return
                 position = resume
@@ -129,7 +128,8 @@ def _text(record: memoryview, position: int) -> tuple[str, int]:
     return bytes(record[position + 4 : end]).decode("utf-8"), end
 
 
-def _lost_text(name: str, position: int, size: int, resume: int | None, *, cut: bool) -> str:
-    what = "a record is cut off" if cut else "there is no valid record"
-    upto = size if resume is None else resume
-    return f"{name}: {what} at byte {position}; {upto - position} of {size} bytes are lost"
+def _lost_text(name: str, opcode: int, position: int, num_bytes: int) -> str:
+    if opcode == _CHUNK:
+        return f"{name} is cut off in the chunk at byte {position}; messages that are whole in it are used"
+    what = "a record is cut off" if 1 <= opcode <= _LAST_OPCODE else "there is no valid record"
+    return f"{name}: {what} at byte {position}; {num_bytes} bytes are lost"

@@ -44,7 +44,8 @@ def choose_image(reader: BagReader, streams: Sequence[ImageStream], wanted: str 
         if (stream.count, stream.topic.type == IMAGE) > (other.count, other.topic.type == IMAGE):
             by_base[base_name(stream.topic.name)] = stream
     if not by_base:
-        raise SourceError(f"{reader.path} has no images: {_without_images(reader, streams)}")
+        damage = "".join(f"; {note}" for note in reader.notes)
+        raise SourceError(f"{reader.path} has no images: {_without_images(reader, streams)}{damage}")
     if len(by_base) > 1:
         known = _listed(by_base.values())
         raise SourceError(f"{reader.path} has {len(by_base)} image topics: {known}; choose one with --image-topic")
