@@ -144,7 +144,7 @@ def test_a_pixel_beside_a_removed_one_is_not_mixed_with_anything() -> None:
     filtered = remove_flying_pixels(depth_hw.copy(), around=around)
     assert np.isnan(filtered).any()
     result = upsample_depth(filtered, (13, 20), around)
-    assert np.nanmin(result) >= 1.8
+    assert np.nanmin(result) >= np.float32(1.8)
 
 
 def test_the_result_is_new_memory_each_time() -> None:
