@@ -68,8 +68,11 @@ class TrainConfig:
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     ema_decay: float = 0.998
-    variance_focus: float = 0.5
-    gradient_weight: float = 0.5
+    variance_focus: float = 1.0
+    """Share of the scale error that SILog leaves out; see ``losses.silog_loss``."""
+    scale_weight: float = 0.5
+    """Weight of the scale error on its own; see ``losses.scale_loss``."""
+    gradient_weight: float = 2.0
     sky_weight: float = 0.2
     min_depth_m: float = 0.1
     max_depth_m: float = 100.0

@@ -19,17 +19,18 @@ from depth_anything_ros.networks import DepthNetwork, NetworkConfig, build_netwo
 from .batches import Batch, BatchStream
 from .checkpoint import group, load_checkpoint, load_weights, save_checkpoint
 from .config import TrainConfig, config_to_dict
-from .losses import gradient_matching_loss, silog_loss, sky_loss
+from .losses import gradient_matching_loss, scale_loss, silog_loss, sky_loss
 
 
 def batch_loss(network: DepthNetwork, batch: Batch, config: TrainConfig) -> tuple[torch.Tensor, dict[str, float]]:
     """The weighted sum of the losses on one batch, and its parts for the log."""
     log_depth, sky_logit = network.logits(batch.image_nhw3)
-    scale = silog_loss(log_depth, batch.log_depth_nhw, batch.valid_nhw, variance_focus=config.variance_focus)
+    shape = silog_loss(log_depth, batch.log_depth_nhw, batch.valid_nhw, variance_focus=config.variance_focus)
+    scale = scale_loss(log_depth, batch.log_depth_nhw, batch.valid_nhw)
     edges = gradient_matching_loss(log_depth, batch.log_depth_nhw, batch.valid_nhw)
     sky = sky_loss(sky_logit, batch.sky_nhw, batch.sky_known_nhw)
-    total = scale + config.gradient_weight * edges + config.sky_weight * sky
-    return total, {"silog": scale.item(), "gradient": edges.item(), "sky": sky.item()}
+    total = shape + config.scale_weight * scale + config.gradient_weight * edges + config.sky_weight * sky
+    return total, {"silog": shape.item(), "scale": scale.item(), "gradient": edges.item(), "sky": sky.item()}
 
 
 def fit(config: TrainConfig, run_dir: Path, *, validate: Callable[[DepthNetwork], dict[str, float]] | None = None) -> Path:

@@ -25,21 +25,49 @@ MAX_ABS_LOGIT = 8.0
 
 
 class MetricHead(nn.Module):
-    """DPT output head with two channels: log depth and sky logit."""
+    """DPT output head with two channels: log depth and sky logit.
 
-    def __init__(self, features: int, hidden: int) -> None:
+    ``detail`` is the number of channels of the stem's first features, which are added before the last convolutions; 0
+    is the plain DPT head.
+    """
+
+    def __init__(self, features: int, hidden: int, detail: int) -> None:
         super().__init__()
+        self.detail = nn.Conv2d(detail, features // 2, kernel_size=1) if detail else None
         self.conv1 = nn.Conv2d(features, features // 2, kernel_size=3, padding=1)
         self.conv2 = nn.Conv2d(features // 2, hidden, kernel_size=3, padding=1)
         self.depth = nn.Conv2d(hidden, 1, kernel_size=1)
         self.sky = nn.Conv2d(hidden, 1, kernel_size=1)
 
-    def forward(self, features_nfhw: torch.Tensor, size_hw: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, features_nfhw: torch.Tensor, detail_ndhw: torch.Tensor | None, size_hw: tuple[int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (n, f, h', w') to log depth and sky logit, both (n, h, w) at ``size_hw``."""
         hidden = self.conv1(features_nfhw)
         hidden = F.interpolate(hidden, size=size_hw, mode="bilinear", align_corners=True)
+        if self.detail is not None and detail_ndhw is not None:
+            detail = self.detail(detail_ndhw)
+            hidden = hidden + F.interpolate(detail, size=size_hw, mode="bilinear", align_corners=False)
         hidden = F.relu(self.conv2(hidden))
         return self.depth(hidden)[:, 0], self.sky(hidden)[:, 0]
+
+
+class ConvStem(nn.Module):
+    """Pixels to patch embeddings at the same stride of 14, through small convolutions (Xiao et al. 2021).
+
+    For networks trained from scratch on little data, where a single 14x14 convolution learns slowly. ``early`` gives the
+    features at half the image's size, which the head takes for detail; ``late`` the embeddings from them.
+    """
+
+    def __init__(self, channels: int, hidden_size: int) -> None:
+        super().__init__()
+        c = channels
+        self.early = nn.Sequential(nn.Conv2d(3, c, kernel_size=4, stride=2, padding=1), nn.GroupNorm(1, c), nn.GELU())
+        self.late = nn.Sequential(
+            nn.Conv2d(c, 2 * c, kernel_size=PATCH_SIZE // 2, stride=PATCH_SIZE // 2), nn.GroupNorm(1, 2 * c), nn.GELU(),
+            nn.Conv2d(2 * c, 4 * c, kernel_size=3, padding=1), nn.GroupNorm(1, 4 * c), nn.GELU(),
+            nn.Conv2d(4 * c, hidden_size, kernel_size=3, padding=1),
+        )  # fmt: skip
 
 
 class DepthNetwork(nn.Module):
@@ -65,7 +93,7 @@ class DepthNetwork(nn.Module):
         )
         self.backbone = Dinov2Model(encoder_config)
         if config.stem_channels:
-            self.backbone.embeddings.patch_embeddings.projection = conv_stem(config.stem_channels, config.hidden_size)
+            self.backbone.embeddings.patch_embeddings.projection = ConvStem(config.stem_channels, config.hidden_size)
         self.neck = DepthAnythingNeck(
             DepthAnythingConfig(
                 backbone_config=copy.deepcopy(encoder_config),  # the outer config would reset the inner attention choice
@@ -74,7 +102,7 @@ class DepthNetwork(nn.Module):
                 fusion_hidden_size=config.fusion_channels,
             )
         )
-        self.head = MetricHead(config.fusion_channels, config.head_channels)
+        self.head = MetricHead(config.fusion_channels, config.head_channels, config.stem_channels)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255.0, persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255.0, persistent=False)
 
@@ -86,14 +114,17 @@ class DepthNetwork(nn.Module):
         """Log depth and sky logit, both (n, h, w): what the losses work on."""
         pixels = (image_nhw3.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
         rows, columns = pixels.shape[2] // PATCH_SIZE, pixels.shape[3] // PATCH_SIZE
-        taps = self.encode(pixels, rows, columns)
+        projection = self.backbone.embeddings.patch_embeddings.projection
+        detail = projection.early(pixels) if isinstance(projection, ConvStem) else None
+        patches = projection.late(detail) if isinstance(projection, ConvStem) else projection(pixels)
+        taps = self.encode(patches, rows, columns)
         features = self.neck(taps, rows, columns)[-1]
-        return self.head(features, (pixels.shape[2], pixels.shape[3]))
+        return self.head(features, detail, (pixels.shape[2], pixels.shape[3]))
 
-    def encode(self, pixels_n3hw: torch.Tensor, rows: int, columns: int) -> list[torch.Tensor]:
-        """Normalised pixels (n, 3, h, w) to the four tapped token maps, each (n, 1 + rows * columns, c), after the norm."""
+    def encode(self, patches_nchw: torch.Tensor, rows: int, columns: int) -> list[torch.Tensor]:
+        """Patch embeddings (n, c, rows, columns) to the four tapped token maps, each (n, 1 + rows * columns, c), normed."""
         embeddings = self.backbone.embeddings
-        tokens = embeddings.patch_embeddings.projection(pixels_n3hw).flatten(2).transpose(1, 2)
+        tokens = patches_nchw.flatten(2).transpose(1, 2)
         tokens = torch.cat([embeddings.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         tokens = tokens + self._positions(rows, columns)
         taps = []
@@ -110,20 +141,6 @@ class DepthNetwork(nn.Module):
         patches = learned[:, 1:].reshape(1, grid, grid, -1).permute(0, 3, 1, 2)
         patches = F.interpolate(patches, size=(rows, columns), mode="bicubic", align_corners=False)
         return torch.cat([learned[:, :1], patches.flatten(2).transpose(1, 2)], dim=1)
-
-
-def conv_stem(channels: int, hidden_size: int) -> nn.Sequential:
-    """Pixels to tokens at the same stride of 14, through four small convolutions (early convolutions, Xiao et al. 2021).
-
-    For networks trained from scratch on little data, where a single 14x14 convolution learns slowly.
-    """
-    c = channels
-    return nn.Sequential(
-        nn.Conv2d(3, c, kernel_size=4, stride=2, padding=1), nn.GroupNorm(1, c), nn.GELU(),
-        nn.Conv2d(c, 2 * c, kernel_size=PATCH_SIZE // 2, stride=PATCH_SIZE // 2), nn.GroupNorm(1, 2 * c), nn.GELU(),
-        nn.Conv2d(2 * c, 4 * c, kernel_size=3, padding=1), nn.GroupNorm(1, 4 * c), nn.GELU(),
-        nn.Conv2d(4 * c, hidden_size, kernel_size=3, padding=1),
-    )  # fmt: skip
 
 
 def build_network(config: NetworkConfig, *, seed: int = 0) -> DepthNetwork:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from training.losses import gradient_matching_loss, silog_loss, sky_loss
+from training.losses import gradient_matching_loss, scale_loss, silog_loss, sky_loss
 
 
 def full(*values: float) -> torch.Tensor:
@@ -33,6 +33,12 @@ def test_silog_is_computed_image_by_image() -> None:
     assert loss.item() == pytest.approx((1e-3 + 0.4) / 2, abs=1e-5)
 
 
+def test_scale_loss_is_the_mean_and_leaves_the_shape_to_silog() -> None:
+    pred = torch.tensor([[[0.5, 0.1, 9.0]], [[-0.2, -0.2, -0.2]]], dtype=torch.float64)
+    valid = torch.tensor([[[True, True, False]], [[True, True, True]]])
+    assert scale_loss(pred, torch.zeros_like(pred), valid).item() == pytest.approx((0.3 + 0.2) / 2)
+
+
 def test_invalid_pixels_count_for_nothing_even_when_they_are_nan() -> None:
     pred = full(0.1, 0.2, 0.3).requires_grad_()
     true = full(0.0, 0.0, float("nan"))
@@ -48,6 +54,7 @@ def test_an_empty_mask_gives_zero_and_not_nan() -> None:
     losses = (
         silog_loss(pred, full(0.0, 0.0), nothing, variance_focus=0.5),
         gradient_matching_loss(pred, full(0.0, 0.0), nothing),
+        scale_loss(pred, full(0.0, 0.0), nothing),
         sky_loss(pred, nothing, nothing),
     )
     for loss in losses:
