@@ -26,7 +26,8 @@ SIZES = st.tuples(st.integers(1, 23), st.integers(1, 23))
 
 def nearest_indices(source: int, target: int) -> np.ndarray:
     """For each target pixel the source pixel whose area holds its centre; on a border OpenCV chooses the side."""
-    indices = cv2.resize(np.arange(source, dtype=np.float32), (1, target), interpolation=cv2.INTER_NEAREST_EXACT)
+    column = np.arange(source, dtype=np.float32)[:, None]
+    indices = cv2.resize(column, (1, target), interpolation=cv2.INTER_NEAREST_EXACT)
     return indices[:, 0].astype(int)
 
 
