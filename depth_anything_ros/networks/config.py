@@ -29,7 +29,7 @@ class NetworkConfig:
     position_grid: int = 37
     """Side of the learned square grid of position embeddings; other image sizes interpolate it."""
     stem_channels: int = 0
-    """Width of a convolutional stem in front of the tokens; 0 is DINOv2's single 14x14 convolution."""
+    """Width of the first stage of ``ConvStem`` in front of the tokens; 0 is DINOv2's single 14x14 convolution."""
     canonical_focal_px: float = 300.0
     """The depth output is in metres for a camera of this focal length at the network's input size."""
     drop_path: float = 0.0

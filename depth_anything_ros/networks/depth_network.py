@@ -17,6 +17,7 @@ from transformers.models.depth_anything.modeling_depth_anything import DepthAnyt
 from transformers.models.dinov2.modeling_dinov2 import Dinov2Model
 
 from .config import PATCH_SIZE, NetworkConfig
+from .conv_stem import ConvStem
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -52,24 +53,6 @@ class MetricHead(nn.Module):
         return self.depth(hidden)[:, 0], self.sky(hidden)[:, 0]
 
 
-class ConvStem(nn.Module):
-    """Pixels to patch embeddings at the same stride of 14, through small convolutions (Xiao et al. 2021).
-
-    For networks trained from scratch on little data, where a single 14x14 convolution learns slowly. ``early`` gives the
-    features at half the image's size, which the head takes for detail; ``late`` the embeddings from them.
-    """
-
-    def __init__(self, channels: int, hidden_size: int) -> None:
-        super().__init__()
-        c = channels
-        self.early = nn.Sequential(nn.Conv2d(3, c, kernel_size=4, stride=2, padding=1), nn.GroupNorm(1, c), nn.GELU())
-        self.late = nn.Sequential(
-            nn.Conv2d(c, 2 * c, kernel_size=PATCH_SIZE // 2, stride=PATCH_SIZE // 2), nn.GroupNorm(1, 2 * c), nn.GELU(),
-            nn.Conv2d(2 * c, 4 * c, kernel_size=3, padding=1), nn.GroupNorm(1, 4 * c), nn.GELU(),
-            nn.Conv2d(4 * c, hidden_size, kernel_size=3, padding=1),
-        )  # fmt: skip
-
-
 class DepthNetwork(nn.Module):
     """Encoder, decoder and metric head; see the module docstring.
 
@@ -93,7 +76,9 @@ class DepthNetwork(nn.Module):
         )
         self.backbone = Dinov2Model(encoder_config)
         if config.stem_channels:
-            self.backbone.embeddings.patch_embeddings.projection = ConvStem(config.stem_channels, config.hidden_size)
+            self.backbone.embeddings.patch_embeddings.projection = ConvStem(
+                config.stem_channels, config.hidden_size, config.neck_channels[:2]
+            )
         self.neck = DepthAnythingNeck(
             DepthAnythingConfig(
                 backbone_config=copy.deepcopy(encoder_config),  # the outer config would reset the inner attention choice
@@ -115,10 +100,15 @@ class DepthNetwork(nn.Module):
         pixels = (image_nhw3.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
         rows, columns = pixels.shape[2] // PATCH_SIZE, pixels.shape[3] // PATCH_SIZE
         projection = self.backbone.embeddings.patch_embeddings.projection
-        detail = projection.early(pixels) if isinstance(projection, ConvStem) else None
-        patches = projection.late(detail) if isinstance(projection, ConvStem) else projection(pixels)
-        taps = self.encode(patches, rows, columns)
-        features = self.neck(taps, rows, columns)[-1]
+        detail: torch.Tensor | None = None
+        levels: list[torch.Tensor] = []
+        if isinstance(projection, ConvStem):
+            detail, levels, patches = projection(pixels)
+        else:
+            patches = projection(pixels)
+        maps = self.neck.reassemble_stage(self.encode(patches, rows, columns), rows, columns)
+        maps = [tokens + conv for tokens, conv in zip(maps, levels)] + maps[len(levels) :]
+        features = self.neck.fusion_stage([conv(level) for conv, level in zip(self.neck.convs, maps)])[-1]
         return self.head(features, detail, (pixels.shape[2], pixels.shape[3]))
 
     def encode(self, patches_nchw: torch.Tensor, rows: int, columns: int) -> list[torch.Tensor]:
