@@ -11,7 +11,9 @@ enlarged.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,11 +29,13 @@ FLYING_RATIO = 0.10
 
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 _KERNEL = np.ones((3, 3), np.uint8)
 
 
-class Surroundings(NamedTuple):
+@dataclass(eq=False)
+class Surroundings:
     """What the 3x3 pixels around each pixel hold, itself included; NaN is left out of the extremes."""
 
     nearest_HW: Float32
@@ -41,6 +45,20 @@ class Surroundings(NamedTuple):
     edges_HW: Mask
     """True where they do not lie on one surface: farthest and nearest differ by more than ``SURFACE_RATIO``, or any of
     them is not a positive finite depth."""
+    removed_N: Indices | None = None
+    """Flat indices of the pixels that :func:`remove_flying_pixels` has set to NaN since."""
+    removed_depth_N: Float32 | None = None
+    """What they were [m]."""
+
+    @cached_property
+    def edges_N(self) -> Indices:
+        """Flat indices of the edges."""
+        return np.flatnonzero(self.edges_HW)
+
+    def add_edges(self, mask_HW: Mask) -> None:
+        """Count these pixels as edges too."""
+        self.edges_HW = self.edges_HW | mask_HW
+        self.__dict__.pop("edges_N", None)
 
 
 def surroundings(depth_HW: Float32, scratch: Scratch | None = None) -> Surroundings:
@@ -74,21 +92,24 @@ def remove_flying_pixels(depth_HW: Float32, ratio: float = FLYING_RATIO, around:
     """Set depths in mid-air between a nearer and a farther neighbour to NaN, in place, and return the same array.
 
     Both neighbours differ from it by more than `ratio`; sky and beyond range (+Inf) count as farther, too near (-Inf)
-    as nearer, NaN as neither. `around` is what :func:`surroundings` gave for this image, if at hand. Raises ConfigError
-    for a ratio that is not positive.
+    as nearer, NaN as neither. `around` is what :func:`surroundings` gave for this image, if at hand; it remembers what
+    is removed. Raises ConfigError for a ratio that is not positive.
     """
     if not 0.0 < ratio < math.inf:
         raise ConfigError(f"flying pixel ratio is {ratio}; accepted: a positive number, as {FLYING_RATIO}")
-    nearest_HW, farthest_HW, edges_HW = around or surroundings(depth_HW)
+    around = around or surroundings(depth_HW)
+    nearest_HW, farthest_HW = around.nearest_HW, around.farthest_HW
     scale = np.float32(1.0 + ratio)
     with np.errstate(invalid="ignore", over="ignore"):
+        if 2.0 * ratio < SURFACE_RATIO:
+            around.add_edges(farthest_HW > nearest_HW * scale)
         # What differs from two neighbours in opposite directions lies at an edge: few pixels are left to look at.
-        candidates_HW = edges_HW if 2.0 * ratio >= SURFACE_RATIO else farthest_HW > nearest_HW * scale
-        candidates_N = np.flatnonzero(candidates_HW)
-        depth_N = depth_HW.take(candidates_N)
-        farther_N = farthest_HW.take(candidates_N) > depth_N * scale
-        nearer_N = nearest_HW.take(candidates_N) * scale < depth_N
-    np.put(depth_HW, candidates_N[farther_N & nearer_N], np.nan)
+        depth_N = depth_HW.take(around.edges_N)
+        farther_N = farthest_HW.take(around.edges_N) > depth_N * scale
+        nearer_N = nearest_HW.take(around.edges_N) * scale < depth_N
+    is_flying_N = farther_N & nearer_N
+    around.removed_N, around.removed_depth_N = around.edges_N[is_flying_N], depth_N[is_flying_N]
+    np.put(depth_HW, around.removed_N, np.nan)
     return depth_HW
 
 

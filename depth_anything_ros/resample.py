@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from .errors import ImageError
-from .filters import Surroundings, check_depth, surroundings
+from .filters import Indices, Surroundings, check_depth, surroundings
 from .scratch import Scratch
 
 Float32 = npt.NDArray[np.float32]
 
-# Marks pixels that need no nearest-neighbour value; no depth has it.
+# Above this share of the source pixels, resizing everything is faster.
+_MAX_SPARSE = 0.15
+# Marks pixels that are not to be filled; no depth has it.
 _UNUSED = np.finfo(np.float32).min
-_KERNEL = np.ones((3, 3), np.uint8)
 
 _scratch = Scratch()
 
@@ -25,8 +29,9 @@ def upsample_depth(depth_hw: Float32, size_HW: tuple[int, int], around: Surround
     A pixel whose nearest source pixel has one surface around it (3x3, depths within 5 %) is interpolated bilinearly. At
     a jump, and next to NaN, infinities and depths that are not positive, it takes its nearest source's value. So every
     value is a source value or lies within one surface, and NaN and infinities keep the area that their pixels have.
-    `around` is what ``filters.surroundings`` gave for `depth_hw`, if at hand; pixels may have become NaN since then.
-    Raises ImageError for another type than float32 (h, w) or an empty size.
+    `around` is what ``filters.surroundings`` gave for `depth_hw`, if at hand; since then only
+    ``filters.remove_flying_pixels`` may have changed it. Raises ImageError for another type than float32 (h, w) or an
+    empty size.
     """
     check_depth(depth_hw)
     height, width = size_HW
@@ -34,20 +39,87 @@ def upsample_depth(depth_hw: Float32, size_HW: tuple[int, int], around: Surround
         raise ImageError(f"depth cannot be resized to {width}x{height} pixels")
     if depth_hw.shape == (height, width):
         return depth_hw.copy()
-    edges_hw = (around or surroundings(depth_hw)).edges_HW
-    if around is not None:
-        removed_hw = np.isnan(depth_hw)
-        edges_hw = edges_hw | cv2.dilate(removed_hw.view(np.uint8), _KERNEL).view(np.bool_)
+    around = around or surroundings(depth_hw)
+    complete_hw = depth_hw
+    if around.removed_N is not None and around.removed_depth_N is not None:
+        # With NaN in it, the surface beside a removed pixel could not be interpolated.
+        complete_hw = _scratch.array("complete", depth_hw.shape)
+        np.copyto(complete_hw, depth_hw)
+        np.put(complete_hw, around.removed_N, around.removed_depth_N)
     depth_HW = np.empty((height, width), np.float32)
-    # NaN and infinities spread to the neighbours here, by zero weights too; all of those are edges and replaced below.
-    cv2.resize(depth_hw, (width, height), dst=depth_HW, interpolation=cv2.INTER_LINEAR)
-    if edges_hw.any():
-        marked_hw = _scratch.array("marked", depth_hw.shape)
-        nearest_HW = _scratch.array("nearest", (height, width))
-        is_edge_HW = _scratch.array("is_edge", (height, width), np.bool_)
-        marked_hw.fill(_UNUSED)
-        cv2.copyTo(depth_hw, edges_hw.view(np.uint8), marked_hw)
-        cv2.resize(marked_hw, (width, height), dst=nearest_HW, interpolation=cv2.INTER_NEAREST_EXACT)
-        np.not_equal(nearest_HW, _UNUSED, out=is_edge_HW)
-        cv2.copyTo(nearest_HW, is_edge_HW.view(np.uint8), depth_HW)
+    # NaN and infinities spread to the neighbours here, by zero weights too; all of those are edges and replaced.
+    cv2.resize(complete_hw, (width, height), dst=depth_HW, interpolation=cv2.INTER_LINEAR)
+    _fill_nearest(depth_HW, depth_hw, around.edges_N)
     return depth_HW
+
+
+def _fill_nearest(image_HW: Float32, source_hw: Float32, chosen_N: Indices) -> None:
+    """Give the pixels of `image_HW` (C-contiguous) whose nearest source pixel is among `chosen_N` that pixel's value.
+
+    `chosen_N` are flat indices into `source_hw`, each at most once. Pixel areas are aligned (half-pixel rule), as in
+    OpenCV's INTER_NEAREST_EXACT, which also says which side of a tie is nearest.
+    """
+    targets = _targets(source_hw.shape, image_HW.shape)
+    if targets is not None and len(chosen_N) <= _MAX_SPARSE * source_hw.size:
+        _fill_sparse(image_HW, source_hw, chosen_N, targets)
+    else:
+        _fill_dense(image_HW, source_hw, chosen_N)
+
+
+def _fill_dense(image_HW: Float32, source_hw: Float32, chosen_N: Indices) -> None:
+    marked_hw = _scratch.array("marked", source_hw.shape)
+    nearest_HW = _scratch.array("nearest", image_HW.shape)
+    is_chosen_HW = _scratch.array("is_chosen", image_HW.shape, np.bool_)
+    marked_hw.fill(_UNUSED)
+    marked_hw.reshape(-1)[chosen_N] = source_hw.take(chosen_N)
+    cv2.resize(marked_hw, image_HW.shape[::-1], dst=nearest_HW, interpolation=cv2.INTER_NEAREST_EXACT)
+    np.not_equal(nearest_HW, _UNUSED, out=is_chosen_HW)
+    cv2.copyTo(nearest_HW, is_chosen_HW.view(np.uint8), image_HW)
+
+
+class _Targets(NamedTuple):
+    """For every source pixel the block of target pixels that it is nearest to: `height` x `width` of them from `first`
+    on, and one column more (flag 1), one row more (flag 2) or both (3)."""
+
+    first: Indices
+    flags: npt.NDArray[np.uint8]
+    height: int
+    width: int
+
+
+def _fill_sparse(image_HW: Float32, source_hw: Float32, chosen_N: Indices, targets: _Targets) -> None:
+    flat, stride = image_HW.reshape(-1), image_HW.shape[1]
+    first_N, flags_N, values_N = targets.first.take(chosen_N), targets.flags.take(chosen_N), source_hw.take(chosen_N)
+    for row in range(targets.height):
+        for column in range(targets.width):
+            flat[first_N + (row * stride + column)] = values_N
+    wider_N = np.flatnonzero(flags_N & 1)
+    taller_N = np.flatnonzero(flags_N & 2)
+    both_N = np.flatnonzero(flags_N == 3)
+    extra_column_N, column_values_N = first_N[wider_N] + targets.width, values_N[wider_N]
+    for row in range(targets.height):
+        flat[extra_column_N + row * stride] = column_values_N
+    extra_row_N, row_values_N = first_N[taller_N] + targets.height * stride, values_N[taller_N]
+    for column in range(targets.width):
+        flat[extra_row_N + column] = row_values_N
+    flat[first_N[both_N] + (targets.height * stride + targets.width)] = values_N[both_N]
+
+
+@lru_cache(maxsize=8)
+def _targets(shape_hw: tuple[int, ...], size_HW: tuple[int, ...]) -> _Targets | None:
+    """None where blocks differ by more than one: OpenCV's fixed-point steps do that from about a tenfold size on."""
+    (rows, row_counts), (columns, column_counts) = (_blocks(*pair) for pair in zip(shape_hw, size_HW, strict=True))
+    if np.ptp(row_counts) > 1 or np.ptp(column_counts) > 1:
+        return None
+    first = (rows[:, None] * size_HW[1] + columns[None, :]).reshape(-1)
+    height, width = int(row_counts.min()), int(column_counts.min())
+    flags = (column_counts > width)[None, :] + 2 * (row_counts > height)[:, None]
+    return _Targets(first, flags.astype(np.uint8).reshape(-1), height, width)
+
+
+def _blocks(source: int, target: int) -> tuple[Indices, Indices]:
+    """For each source pixel of a line its first target pixel, and how many there are."""
+    line = cv2.resize(np.arange(source, dtype=np.float32)[:, None], (1, target), interpolation=cv2.INTER_NEAREST_EXACT)
+    nearest = line[:, 0].astype(np.intp)
+    first = np.searchsorted(nearest, np.arange(source))
+    return first, np.bincount(nearest, minlength=source)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from depth_anything_ros import resample
 from depth_anything_ros.errors import ImageError
 from depth_anything_ros.filters import remove_flying_pixels, surroundings
 from depth_anything_ros.resample import upsample_depth
@@ -121,13 +122,14 @@ def test_nan_and_infinities_keep_the_area_of_their_pixels(depth_hw: np.ndarray, 
         np.testing.assert_array_equal(is_special(result), is_special(source))
 
 
-@given(DEPTHS, SIZES)
+@pytest.mark.parametrize("ratio", [0.005, 0.1])
+@given(depth_hw=DEPTHS, size_HW=SIZES)
 @settings(deadline=None, max_examples=60)
 def test_surroundings_from_before_the_flying_pixels_went_give_the_same_depths(
-    depth_hw: np.ndarray, size_HW: tuple[int, int]
+    ratio: float, depth_hw: np.ndarray, size_HW: tuple[int, int]
 ) -> None:
     around = surroundings(depth_hw)
-    filtered = remove_flying_pixels(depth_hw.copy(), around=around)
+    filtered = remove_flying_pixels(depth_hw.copy(), ratio, around)
     reused, fresh = upsample_depth(filtered, size_HW, around), upsample_depth(filtered, size_HW)
     both = np.isfinite(reused) & np.isfinite(fresh)
     np.testing.assert_array_equal(np.isfinite(reused), np.isfinite(fresh))
@@ -175,3 +177,53 @@ def test_an_empty_size_is_refused(size_HW: tuple[int, int]) -> None:
 def test_what_is_no_depth_image_is_refused() -> None:
     with pytest.raises(ImageError, match="float64"):
         upsample_depth(np.ones((3, 3)), (5, 5))  # type: ignore[arg-type]
+
+
+def expected_fill(image_HW: np.ndarray, source_hw: np.ndarray, chosen_N: np.ndarray) -> np.ndarray:
+    is_chosen = np.zeros(source_hw.size, np.float32)
+    is_chosen[chosen_N] = 1.0
+    chosen_HW, nearest_HW = (
+        cv2.resize(array.reshape(source_hw.shape), image_HW.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        for array in (is_chosen, source_hw)
+    )
+    return np.where(chosen_HW.reshape(image_HW.shape) == 1.0, nearest_HW.reshape(image_HW.shape), image_HW)
+
+
+@pytest.mark.parametrize("max_sparse", [0.0, 1.0])
+@given(size_hw=SIZES, size_HW=SIZES, seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=150)
+def test_both_ways_give_what_resizing_everything_gives(
+    max_sparse: float, size_hw: tuple[int, int], size_HW: tuple[int, int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    source_hw = rng.normal(size=size_hw).astype(np.float32)
+    source_hw[rng.random(size_hw) < 0.2] = rng.choice(np.array([np.nan, np.inf, -np.inf, 0.0], np.float32))
+    chosen_N = np.flatnonzero(rng.random(source_hw.size) < rng.choice([0.0, 0.1, 0.5, 1.0]))
+    image_HW = rng.normal(size=size_HW).astype(np.float32)
+    expected = expected_fill(image_HW, source_hw, chosen_N)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resample, "_MAX_SPARSE", max_sparse)
+        resample._fill_nearest(image_HW, source_hw, chosen_N)
+    np.testing.assert_array_equal(image_HW, expected)
+
+
+@pytest.mark.parametrize(
+    ("shape_hw", "size_HW"), [((392, 518), (480, 640)), ((294, 518), (720, 1280)), ((54, 30), (2160, 30))]
+)
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_camera_sizes(shape_hw: tuple[int, int], size_HW: tuple[int, int], share: float) -> None:
+    """The last pair is where OpenCV's fixed-point steps make blocks of 39 to 41 pixels."""
+    rng = np.random.default_rng(0)
+    source_hw = rng.normal(size=shape_hw).astype(np.float32)
+    chosen_N = np.flatnonzero(rng.random(source_hw.size) < share)
+    image_HW = np.zeros(size_HW, np.float32)
+    expected = expected_fill(image_HW, source_hw, chosen_N)
+    resample._fill_nearest(image_HW, source_hw, chosen_N)
+    np.testing.assert_array_equal(image_HW, expected)
+
+
+def test_a_hand_computed_block() -> None:
+    """Two source pixels over five target pixels: OpenCV gives three to the first, two to the second."""
+    image_HW = np.zeros((2, 5), np.float32)
+    resample._fill_nearest(image_HW, np.array([[7.0, 9.0]], np.float32), np.array([1]))
+    assert image_HW.tolist() in ([[0, 0, 0, 9, 9]] * 2, [[0, 0, 9, 9, 9]] * 2)
