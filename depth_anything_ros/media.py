@@ -24,12 +24,13 @@ from .image_codec import pixels_to_rgb
 from .image_headers import JPEG_MAGIC, PNG_MAGIC, read_header
 from .message_fields import one_line
 from .source_frame import CORRUPT_IMAGE, OTHER_SIZE, DroppedFrame, SourceFrame, check_calibration
-from .source_kind import IMAGE_SUFFIXES, image_files
+from .source_kind import IMAGE_SUFFIXES, image_files, recordings_inside
 
 FRAME_ID = "camera_optical_frame"
 _SECOND_NS = 1_000_000_000
 _DEFAULT_FPS = 30.0
 _MAX_FILE_BYTES = 1 << 30
+_MAX_NAMES = 6
 _NO_CAMERA = "none: {} carry no intrinsics; give a calibration with --camera-info FILE"
 
 
@@ -78,11 +79,12 @@ class FolderSource:
         path = Path(path)
         self._files = image_files(path) if path.is_dir() else [path]
         if not self._files:
-            raise SourceError(f"{path} holds no images; accepted: {', '.join(sorted(IMAGE_SUFFIXES))}")
+            raise SourceError(f"{path} holds no images; {_what_to_give_instead(path)}")
         stems = Counter(file.stem for file in self._files)
         self._names = [file.stem if stems[file.stem] == 1 else file.name for file in self._files]
         self._camera = camera
-        self.description = f"folder of {len(self._files)} images {path}"
+        noun = "image" if len(self._files) == 1 else "images"
+        self.description = f"folder of {len(self._files)} {noun} {path}"
         self.num_frames: int | None = len(self._files)
         self.camera_note = _NO_CAMERA.format("images") if camera is None else f"calibration file {camera_name}"
         self.notes: list[str] = []
@@ -108,6 +110,15 @@ class FolderSource:
                 yield DroppedFrame(index, stamp_ns, OTHER_SIZE, f"{file.name}: {error}")
             else:
                 yield SourceFrame(frame, index, name)
+
+
+def _what_to_give_instead(folder: Path) -> str:
+    """Of a folder without images: the recordings inside it, or what counts as an image."""
+    names = [inner.name for inner in recordings_inside(folder)]
+    if not names:
+        return f"accepted: {', '.join(sorted(IMAGE_SUFFIXES))}"
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return f"give one of the recordings inside: {', '.join(names[:_MAX_NAMES])}{more}"
 
 
 class ImageSource(FolderSource):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import SourceError
@@ -58,13 +60,33 @@ def image_files(folder: Path) -> list[Path]:
     return [path for path in list_folder(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
+def recordings_inside(folder: Path) -> list[Path]:
+    """Return the folders right inside a folder that hold a bag or images, by their names' natural order.
+
+    Those that cannot be read are left out. Raises SourceError if `folder` cannot be read.
+    """
+    found = []
+    for inner in _sorted_by_name(path for path in _entries(folder) if path.is_dir()):
+        with contextlib.suppress(SourceError):
+            if source_kind(inner) == "bag" or image_files(inner):
+                found.append(inner)
+    return found
+
+
 def list_folder(folder: Path) -> list[Path]:
     """Return the files in a folder, hidden ones apart, so that frame_9 comes before frame_10."""
+    return _sorted_by_name(path for path in _entries(folder) if path.is_file())
+
+
+def _entries(folder: Path) -> list[Path]:
     try:
-        files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
         raise SourceError(f"{folder} cannot be read: {error.strerror or error}") from error
-    return sorted(files, key=lambda path: (_natural_key(path.name), path.name))
+
+
+def _sorted_by_name(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: (_natural_key(path.name), path.name))
 
 
 def _natural_key(name: str) -> list[tuple[bool, int, str]]:

@@ -12,7 +12,7 @@ from depth_anything_ros.camera import CameraModel
 from depth_anything_ros.errors import CameraError, ImageError, SourceError
 from depth_anything_ros.media import FRAME_ID, FolderSource, ImageSource, VideoSource, read_image
 from depth_anything_ros.source_frame import DroppedFrame, Source, SourceFrame
-from tests.sample_bags import jpeg, picture
+from tests.sample_bags import camera_recording, jpeg, picture, write_bag
 
 SECOND = 1_000_000_000
 
@@ -150,6 +150,28 @@ def test_names_are_unique_where_only_the_suffix_differs(tmp_path: Path) -> None:
 def test_a_folder_without_images(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"holds no images; accepted: \.bmp"):
         FolderSource(tmp_path)
+
+
+def test_a_folder_of_recordings_names_them(tmp_path: Path) -> None:
+    write_bag(tmp_path / "drive_10", camera_recording(1))
+    write_bag(tmp_path / "drive_9", camera_recording(1))
+    (tmp_path / "photos").mkdir()
+    write_png(tmp_path / "photos" / "a.png", picture())
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(SourceError, match=r"holds no images; give one of the recordings inside: drive_9, drive_10,"):
+        FolderSource(tmp_path)
+    for index in range(5):
+        (tmp_path / f"shots_{index}").mkdir()
+        write_png(tmp_path / f"shots_{index}" / "a.png", picture())
+    with pytest.raises(SourceError, match=r"shots_0, shots_1, shots_2 and 2 more$"):
+        FolderSource(tmp_path)
+
+
+def test_one_image_is_not_called_images(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", picture())
+    assert FolderSource(tmp_path).description == f"folder of 1 image {tmp_path}"
+    write_png(tmp_path / "b.png", picture())
+    assert FolderSource(tmp_path).description == f"folder of 2 images {tmp_path}"
 
 
 def test_a_video_has_stamps_from_its_frame_rate(tmp_path: Path) -> None:
