@@ -17,7 +17,7 @@ from depth_anything_ros.fingerprint import TrainedFrames
 from depth_anything_ros.interrupt import Interruption
 from depth_anything_ros.pipeline import DepthPipeline
 from depth_anything_ros.reference import ReferenceComparison
-from depth_anything_ros.report import Summary
+from depth_anything_ros.report import Summary, counted
 from depth_anything_ros.results import FrameRecord, ResultWriter
 from depth_anything_ros.source import DroppedFrame, Source, SourceFrame
 
@@ -67,7 +67,7 @@ class FrameLoop:
         summary.interrupted = self._interruption.is_requested
         summary.elapsed_s = time.perf_counter() - start
         try:
-            self._writer.close(f"{title}: {summary.frames_out} frames, {summary.model} on {summary.engine}")
+            self._writer.close(f"{title}: {counted(summary.frames_out, 'frame')}, {_network_of(summary)}")
         except OutputError as error:
             problem = problem or str(error)
         summary.outputs.update(self._writer.written)
@@ -134,7 +134,7 @@ class FrameLoop:
         reason = self._source.camera_note.removeprefix("none: ")
         note = (
             f"no point cloud, as there are no intrinsics: {reason}; depth assumes a field of view of {hfov_deg:.0f}"
-            " degrees, so its shape is meant but its scale is a guess"
+            " degrees, so its metres are a guess"
         )
         if note not in self._summary.notes:
             self._summary.notes.append(note)
@@ -149,6 +149,10 @@ class FrameLoop:
         number = self._source.num_frames
         limits = [None if number is None else -(-number // every), max_frames]
         return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _network_of(summary: Summary) -> str:
+    return summary.model if summary.model == summary.engine else f"{summary.model} on {summary.engine}"
 
 
 def _progress_bar(total: int | None) -> Any:

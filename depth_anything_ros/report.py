@@ -150,6 +150,11 @@ class Summary:
         return [line]
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 frame", "2 frames"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def latency_table(latencies: dict[str, dict[str, float]]) -> list[str]:
     """Lines of a table of p50, p99 and max [ms] by stage."""
     if not latencies:

@@ -23,6 +23,7 @@ from depth_anything_ros.pictures import Pictures
 from depth_anything_ros.ply import write_ply
 from depth_anything_ros.point_cloud import CloudBuilder, PointCloudData, finite_points, load_open3d
 from depth_anything_ros.reference import FrameComparison
+from depth_anything_ros.report import counted
 
 _MAX_POINTS = 80_000
 _MAX_BUILDERS = 4
@@ -129,7 +130,7 @@ class ResultWriter:
             kind = "16UC1, millimetres, 0 = none" if self._options.format == "png" else "float32, metres"
             self.written["depth/"] = f"{self._num_frames} x .{self._options.format}: {kind}"
         if self._num_ply:
-            self.written["ply/"] = f"{self._num_ply} point clouds"
+            self.written["ply/"] = counted(self._num_ply, "point cloud")
         self.written.update(self._pictures.written)
         self.notes += self._pictures.notes
         if self._num_frames and (self._folder.path / "frames.csv").exists():
@@ -172,7 +173,7 @@ class ResultWriter:
             bag.close()
         finally:
             if bag.path.exists():
-                self.written["bag/"] = f"{bag.num_frames} frames; ros2 bag play {bag.path}"
+                self.written["bag/"] = f"{counted(bag.num_frames, 'frame')}; ros2 bag play {bag.path}"
 
 
 @contextmanager

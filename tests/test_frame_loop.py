@@ -128,6 +128,32 @@ def test_every_and_max_frames_count_what_was_left_out(tmp_path: Path) -> None:
     assert (summary.frames_in, summary.frames_out, summary.frames_skipped) == (7, 3, 4)
 
 
+@pytest.mark.parametrize(
+    ("count", "model", "title"),
+    [(1, "plane", "walk: 1 frame, plane"), (2, "starter", "walk: 2 frames, starter on plane")],
+)
+def test_the_title_counts_and_names_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, model: str, title: str
+) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr(ResultWriter, "close", lambda _, text: titles.append(text))
+    loop, summary = loop_over(frames(count), tmp_path / "out")
+    summary.model = model
+    loop.process("walk")
+    assert titles == [title]
+
+
+def test_without_intrinsics_the_metres_are_called_a_guess(tmp_path: Path) -> None:
+    unknown = CameraFrame(np.zeros((48, 64, 3), np.uint8), None, 1, "camera")
+    loop, summary = loop_over([SourceFrame(unknown, index, str(index)) for index in range(2)], tmp_path / "out")
+    loop.process("t")
+    assert summary.notes == [
+        "no point cloud, as there are no intrinsics: a list; depth assumes a field of view of 60 degrees, so its metres"
+        " are a guess"
+    ]
+    assert set(read_bag(tmp_path / "out" / "bag")) == {"/depth/image"}
+
+
 def test_nothing_made_is_a_problem_that_says_why(tmp_path: Path) -> None:
     loop, summary = loop_over([], tmp_path / "out")
     loop.process("t")

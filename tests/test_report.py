@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from depth_anything_ros.report import Drops, Latencies, Summary, error_table, percentiles_ms
+from depth_anything_ros.report import Drops, Latencies, Summary, counted, error_table, percentiles_ms
 
 
 def figures(abs_rel: float) -> dict[str, float]:
@@ -26,6 +26,10 @@ def summary() -> Summary:
         frames_out=3,
         elapsed_s=2.0,
     )
+
+
+def test_a_count_of_one_is_singular() -> None:
+    assert [counted(number, "frame") for number in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
 
 
 def test_percentiles_by_hand() -> None:

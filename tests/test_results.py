@@ -91,6 +91,16 @@ def test_a_failing_output_does_not_take_the_others_with_it(tmp_path: Path, monke
     assert set(writer.written) == {"depth/", "frames.csv"}
 
 
+def test_what_was_written_is_counted(tmp_path: Path) -> None:
+    for count, bag, ply in ((1, "1 frame; ros2 bag play", "1 point cloud"), (2, "2 frames; ros2", "2 point clouds")):
+        writer = writer_in(tmp_path / str(count), ply=True, ply_every=1)
+        for index in range(count):
+            writer.add(FrameRecord(str(index), index, False), frame(64, 48))
+        writer.close("t")
+        assert writer.written["bag/"].startswith(bag)
+        assert writer.written["ply/"] == ply
+
+
 def test_without_frames_nothing_is_written(tmp_path: Path) -> None:
     writer = writer_in(tmp_path)
     writer.close("t")
