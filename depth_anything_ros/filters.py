@@ -32,6 +32,9 @@ Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
 _KERNEL = np.ones((3, 3), np.uint8)
+_SURFACE_SCALE = np.float32(1.0 + SURFACE_RATIO)
+
+_scratch = Scratch()
 
 
 @dataclass(eq=False)
@@ -61,11 +64,11 @@ class Surroundings:
         self.__dict__.pop("edges_N", None)
 
 
-def surroundings(depth_HW: Float32, scratch: Scratch | None = None) -> Surroundings:
+def surroundings(depth_HW: Float32) -> Surroundings:
     """Look around each pixel of an (H, W) float32 depth image [m].
 
-    With `scratch` the extremes lie in that memory, valid until the next call with it. Raises ImageError for another
-    type or shape.
+    The extremes lie in memory that the next call from the same thread uses again. Raises ImageError for another type or
+    shape.
     """
     check_depth(depth_HW)
     low = high = depth_HW
@@ -75,12 +78,12 @@ def surroundings(depth_HW: Float32, scratch: Scratch | None = None) -> Surroundi
         unknown = np.isnan(depth_HW)
         if unknown.any():
             low, high = (np.where(unknown, np.float32(filler), depth_HW) for filler in (np.inf, -np.inf))
-    shape, memory = depth_HW.shape, scratch or Scratch()
-    nearest_HW, farthest_HW, limit_HW = (memory.array(name, shape) for name in ("nearest", "farthest", "limit"))
+    nearest_HW, farthest_HW = _scratch.array("nearest", depth_HW.shape), _scratch.array("farthest", depth_HW.shape)
     # Replicated borders: OpenCV's default border value is finite and would be nearer than +Inf.
     cv2.erode(low, _KERNEL, dst=nearest_HW, borderType=cv2.BORDER_REPLICATE)
     cv2.dilate(high, _KERNEL, dst=farthest_HW, borderType=cv2.BORDER_REPLICATE)
-    edges_HW = farthest_HW > np.multiply(nearest_HW, np.float32(1.0 + SURFACE_RATIO), out=limit_HW)
+    limit_HW = np.multiply(nearest_HW, _SURFACE_SCALE, out=_scratch.array("limit", depth_HW.shape))
+    edges_HW = farthest_HW > limit_HW
     if not usable:
         with np.errstate(invalid="ignore"):
             odd_HW = ~((depth_HW > 0.0) & (depth_HW < np.inf))

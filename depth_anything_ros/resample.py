@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -40,17 +42,25 @@ def upsample_depth(depth_hw: Float32, size_HW: tuple[int, int], around: Surround
     if depth_hw.shape == (height, width):
         return depth_hw.copy()
     around = around or surroundings(depth_hw)
-    complete_hw = depth_hw
-    if around.removed_N is not None and around.removed_depth_N is not None:
-        # With NaN in it, the surface beside a removed pixel could not be interpolated.
-        complete_hw = _scratch.array("complete", depth_hw.shape)
-        np.copyto(complete_hw, depth_hw)
-        np.put(complete_hw, around.removed_N, around.removed_depth_N)
     depth_HW = np.empty((height, width), np.float32)
     # NaN and infinities spread to the neighbours here, by zero weights too; all of those are edges and replaced.
-    cv2.resize(complete_hw, (width, height), dst=depth_HW, interpolation=cv2.INTER_LINEAR)
+    with _restored(depth_hw, around):
+        cv2.resize(depth_hw, (width, height), dst=depth_HW, interpolation=cv2.INTER_LINEAR)
     _fill_nearest(depth_HW, depth_hw, around.edges_N)
     return depth_HW
+
+
+@contextmanager
+def _restored(depth_hw: Float32, around: Surroundings) -> Iterator[None]:
+    """Put back, for a while, what the filter has removed: without it the surface beside could not be interpolated."""
+    if around.removed_N is None or around.removed_depth_N is None:
+        yield
+        return
+    np.put(depth_hw, around.removed_N, around.removed_depth_N)
+    try:
+        yield
+    finally:
+        np.put(depth_hw, around.removed_N, np.nan)
 
 
 def _fill_nearest(image_HW: Float32, source_hw: Float32, chosen_N: Indices) -> None:
@@ -79,7 +89,7 @@ def _fill_dense(image_HW: Float32, source_hw: Float32, chosen_N: Indices) -> Non
 
 class _Targets(NamedTuple):
     """For every source pixel the block of target pixels that it is nearest to: `height` x `width` of them from `first`
-    on, and one column more (flag 1), one row more (flag 2) or both (3)."""
+    on, and one column more where flag 1 is set, one row more where flag 2 is."""
 
     first: Indices
     flags: npt.NDArray[np.uint8]
@@ -89,30 +99,29 @@ class _Targets(NamedTuple):
 
 def _fill_sparse(image_HW: Float32, source_hw: Float32, chosen_N: Indices, targets: _Targets) -> None:
     flat, stride = image_HW.reshape(-1), image_HW.shape[1]
-    first_N, flags_N, values_N = targets.first.take(chosen_N), targets.flags.take(chosen_N), source_hw.take(chosen_N)
+    first_N, values_N = targets.first.take(chosen_N), source_hw.take(chosen_N)
+    flags_N = targets.flags.take(chosen_N).astype(np.intp)
+    # Without a further column or row the last one is written twice: cheaper than to choose.
+    last_column_N = first_N + ((flags_N & 1) + (targets.width - 1))
+    to_last_row_N = ((flags_N >> 1) + (targets.height - 1)) * stride
     for row in range(targets.height):
         for column in range(targets.width):
             flat[first_N + (row * stride + column)] = values_N
-    wider_N = np.flatnonzero(flags_N & 1)
-    taller_N = np.flatnonzero(flags_N & 2)
-    both_N = np.flatnonzero(flags_N == 3)
-    extra_column_N, column_values_N = first_N[wider_N] + targets.width, values_N[wider_N]
-    for row in range(targets.height):
-        flat[extra_column_N + row * stride] = column_values_N
-    extra_row_N, row_values_N = first_N[taller_N] + targets.height * stride, values_N[taller_N]
+        flat[last_column_N + row * stride] = values_N
     for column in range(targets.width):
-        flat[extra_row_N + column] = row_values_N
-    flat[first_N[both_N] + (targets.height * stride + targets.width)] = values_N[both_N]
+        flat[first_N + (to_last_row_N + column)] = values_N
+    flat[last_column_N + to_last_row_N] = values_N
 
 
 @lru_cache(maxsize=8)
 def _targets(shape_hw: tuple[int, ...], size_HW: tuple[int, ...]) -> _Targets | None:
-    """None where blocks differ by more than one: OpenCV's fixed-point steps do that from about a tenfold size on."""
+    """None where a source pixel has no target, or blocks differ by more than one: OpenCV's fixed-point steps do that
+    from about a tenfold size on."""
     (rows, row_counts), (columns, column_counts) = (_blocks(*pair) for pair in zip(shape_hw, size_HW, strict=True))
-    if np.ptp(row_counts) > 1 or np.ptp(column_counts) > 1:
+    height, width = int(row_counts.min()), int(column_counts.min())
+    if min(height, width) < 1 or row_counts.max() > height + 1 or column_counts.max() > width + 1:
         return None
     first = (rows[:, None] * size_HW[1] + columns[None, :]).reshape(-1)
-    height, width = int(row_counts.min()), int(column_counts.min())
     flags = (column_counts > width)[None, :] + 2 * (row_counts > height)[:, None]
     return _Targets(first, flags.astype(np.uint8).reshape(-1), height, width)
 

@@ -10,7 +10,6 @@ from hypothesis.extra import numpy as hnp
 
 from depth_anything_ros.errors import ConfigError, ImageError
 from depth_anything_ros.filters import limit_range, remove_flying_pixels, surroundings
-from depth_anything_ros.scratch import Scratch
 
 NAN, INF = np.nan, np.inf
 # Few distinct values, so that steps, ramps, plateaus and every special value meet each other often.
@@ -86,13 +85,12 @@ def test_surroundings_match_a_plain_search(depth_HW: np.ndarray) -> None:
     np.testing.assert_array_equal(around.edges_HW, apart | near_unusable)
 
 
-def test_surroundings_in_scratch_memory_are_the_same() -> None:
-    scratch = Scratch()
-    for seed in range(3):
-        depth_HW = np.random.default_rng(seed).uniform(1.0, 3.0, (12, 9 + seed)).astype(np.float32)
-        plain, reused = surroundings(depth_HW), surroundings(depth_HW, scratch)
-        for name in ("nearest_HW", "farthest_HW", "edges_HW", "edges_N"):
-            np.testing.assert_array_equal(getattr(plain, name), getattr(reused, name))
+def test_the_edges_stay_when_the_memory_of_the_extremes_is_used_again() -> None:
+    step_HW = image(*[(1.0, 1.0, 3.0, 3.0)] * 3)
+    around = surroundings(step_HW)
+    surroundings(np.ones_like(step_HW))
+    assert around.edges_HW.tolist() == [[False, True, True, False]] * 3
+    assert around.edges_N.tolist() == [1, 2, 5, 6, 9, 10]
 
 
 def test_a_step_of_six_percent_is_an_edge_and_one_of_four_is_not() -> None:

@@ -162,10 +162,14 @@ def test_the_result_is_new_memory_each_time() -> None:
 
 
 def test_the_source_is_not_changed() -> None:
-    depth_hw = np.array([[1.0, NAN, INF], [0.0, 3.0, -INF]], np.float32)
+    depth_hw = np.array([[1.0, NAN, INF], [0.0, 3.0, -INF], [1.0, 2.0, 4.0]], np.float32)
+    around = surroundings(depth_hw)
+    remove_flying_pixels(depth_hw, around=around)
+    assert np.isnan(depth_hw[2, 1])
     kept = depth_hw.copy()
-    upsample_depth(depth_hw, (5, 7))
-    np.testing.assert_array_equal(depth_hw, kept)
+    for known in (None, around):
+        upsample_depth(depth_hw, (5, 7), known)
+        np.testing.assert_array_equal(depth_hw, kept)
 
 
 @pytest.mark.parametrize("size_HW", [(0, 5), (5, 0), (-1, 5)])
