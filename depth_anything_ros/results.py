@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
+import shlex
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -173,7 +174,7 @@ class ResultWriter:
             bag.close()
         finally:
             if bag.path.exists():
-                self.written["bag/"] = f"{counted(bag.num_frames, 'frame')}; ros2 bag play {bag.path}"
+                self.written["bag/"] = f"{counted(bag.num_frames, 'frame')}; ros2 bag play {shlex.quote(str(bag.path))}"
 
 
 @contextmanager

@@ -93,11 +93,12 @@ def test_a_failing_output_does_not_take_the_others_with_it(tmp_path: Path, monke
 
 def test_what_was_written_is_counted(tmp_path: Path) -> None:
     for count, bag, ply in ((1, "1 frame; ros2 bag play", "1 point cloud"), (2, "2 frames; ros2", "2 point clouds")):
-        writer = writer_in(tmp_path / str(count), ply=True, ply_every=1)
+        writer = writer_in(tmp_path / f"my run {count}", ply=True, ply_every=1)
         for index in range(count):
             writer.add(FrameRecord(str(index), index, False), frame(64, 48))
         writer.close("t")
         assert writer.written["bag/"].startswith(bag)
+        assert writer.written["bag/"].endswith(f"bag play '{tmp_path}/my run {count}/bag'"), "ready for a shell"
         assert writer.written["ply/"] == ply
 
 
