@@ -49,7 +49,9 @@ def fit_sample(sample: DepthSample, *, height: int, width: int) -> DepthSample:
     return _with(sample, image, depth, sample.camera.scaled_to(width=width, height=height))
 
 
-def augment(sample: DepthSample, config: AugmentConfig, rng: np.random.Generator, *, height: int, width: int) -> DepthSample:
+def augment(
+    sample: DepthSample, config: AugmentConfig, rng: np.random.Generator, *, height: int, width: int
+) -> DepthSample:
     """A random variant of ``sample`` at the network's size (h, w); the camera stays true to its pixels."""
     if config.max_roll_deg > 0:
         sample = roll(sample, float(rng.uniform(-1, 1)) * config.max_roll_deg)
@@ -62,21 +64,30 @@ def augment(sample: DepthSample, config: AugmentConfig, rng: np.random.Generator
 
 def flip(sample: DepthSample) -> DepthSample:
     """Mirror left and right; the principal point moves with the pixels."""
-    return _with(sample, np.ascontiguousarray(sample.image_HW3[:, ::-1]), np.ascontiguousarray(sample.depth_HW[:, ::-1]), sample.camera.flipped_horizontally())
+    return _with(
+        sample,
+        np.ascontiguousarray(sample.image_HW3[:, ::-1]),
+        np.ascontiguousarray(sample.depth_HW[:, ::-1]),
+        sample.camera.flipped_horizontally(),
+    )
 
 
 def roll(sample: DepthSample, angle_deg: float) -> DepthSample:
-    """Rotate about the principal point; exact for square pixels. Uncovered pixels mirror the image and have no depth."""
+    """Rotate about the principal point; exact for square pixels. Uncovered pixels mirror the image, without depth."""
     camera = sample.camera
     matrix = cv2.getRotationMatrix2D((camera.cx, camera.cy), angle_deg, 1.0)
     size = (camera.width, camera.height)
     image = cv2.warpAffine(sample.image_HW3, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    depth = cv2.warpAffine(sample.depth_HW, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan"))
+    depth = cv2.warpAffine(
+        sample.depth_HW, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan")
+    )
     return _with(sample, image, depth, camera)
 
 
 def random_crop(sample: DepthSample, min_crop: float, rng: np.random.Generator, *, aspect: float) -> DepthSample:
-    """Cut a random window of the given width to height ratio, as large as the image allows times a share in [min_crop, 1]."""
+    """Cut a random window of the given width to height ratio, as large as the image allows times a share in
+    [min_crop, 1].
+    """
     camera = sample.camera
     share = float(rng.uniform(min_crop, 1.0))
     width = min(camera.width, camera.height * aspect) * share
@@ -85,7 +96,9 @@ def random_crop(sample: DepthSample, min_crop: float, rng: np.random.Generator, 
     x, y = int(rng.integers(0, camera.width - crop_w + 1)), int(rng.integers(0, camera.height - crop_h + 1))
     window = (slice(y, y + crop_h), slice(x, x + crop_w))
     cropped = camera.cropped(x=x, y=y, width=crop_w, height=crop_h)
-    return _with(sample, np.ascontiguousarray(sample.image_HW3[window]), np.ascontiguousarray(sample.depth_HW[window]), cropped)
+    return _with(
+        sample, np.ascontiguousarray(sample.image_HW3[window]), np.ascontiguousarray(sample.depth_HW[window]), cropped
+    )
 
 
 def perturb_colour(image_HW3: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -113,5 +126,7 @@ def perturb_colour(image_HW3: NDArray[np.uint8], config: AugmentConfig, rng: np.
     return np.asarray(np.clip(image * 255.0 + 0.5, 0, 255), np.uint8)
 
 
-def _with(sample: DepthSample, image: NDArray[np.uint8], depth: NDArray[np.float32], camera: CameraModel) -> DepthSample:
+def _with(
+    sample: DepthSample, image: NDArray[np.uint8], depth: NDArray[np.float32], camera: CameraModel
+) -> DepthSample:
     return DepthSample(image, depth, camera, sample.source, sample.sky_known, sample.is_metric)

@@ -22,20 +22,26 @@ _CONSTANTS_M = np.geomspace(0.2, 60.0, 240)
 
 
 def training_map(samples: Sequence[DepthSample], reduce: Callable[..., NDArray[np.float32]]) -> Predictor:
-    """The pixel-wise mean or median [m] (``np.nanmean``, ``np.nanmedian``) of the training frames, stretched to any image."""
+    """The pixel-wise mean or median [m] (``np.nanmean``, ``np.nanmedian``) of the training frames, stretched to any
+    image.
+    """
     height, width = MAP_SIZE
     stack = np.stack([cv2.resize(s.depth_HW, (width, height), interpolation=cv2.INTER_NEAREST) for s in samples])
     stack[~np.isfinite(stack)] = np.nan
     seen = np.isfinite(stack).any(axis=0)
     values = np.full(MAP_SIZE, np.nan, np.float32)
     values[seen] = reduce(stack[:, seen], axis=0)
-    nearest = cv2.distanceTransformWithLabels((~seen).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[1]
+    nearest = cv2.distanceTransformWithLabels((~seen).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[
+        1
+    ]
     lookup = np.zeros(int(nearest.max()) + 1, np.float32)
     lookup[nearest[seen]] = values[seen]
     filled = np.ascontiguousarray(lookup[nearest])
 
     def predict(sample: DepthSample) -> NDArray[np.float32]:
-        return np.asarray(cv2.resize(filled, (sample.camera.width, sample.camera.height), interpolation=cv2.INTER_LINEAR))
+        return np.asarray(
+            cv2.resize(filled, (sample.camera.width, sample.camera.height), interpolation=cv2.INTER_LINEAR)
+        )
 
     return predict
 
@@ -49,7 +55,9 @@ def best_constant(samples: Sequence[DepthSample]) -> Predictor:
 
 
 def best_ramp(samples: Sequence[DepthSample]) -> Predictor:
-    """The vertical ramp, linear in depth or in disparity, with the least median-scaled abs_rel, then its best scale [m]."""
+    """The vertical ramp, linear in depth or in disparity, with the least median-scaled abs_rel, then its best scale
+    [m].
+    """
     small = [_small(sample) for sample in samples]
     candidates = [(ratio, inverse) for ratio in _RATIOS for inverse in (False, True)]
     errors = [np.mean([_abs_rel(_ramp(t.shape, *c), t, median=True) for t in small]) for c in candidates]
@@ -59,7 +67,9 @@ def best_ramp(samples: Sequence[DepthSample]) -> Predictor:
     return lambda sample: _ramp((sample.camera.height, sample.camera.width), *chosen) * scale
 
 
-def other_images(predict: Predictor, donors: Sequence[DepthSample]) -> Callable[[Sequence[DepthSample]], dict[str, float]]:
+def other_images(
+    predict: Predictor, donors: Sequence[DepthSample]
+) -> Callable[[Sequence[DepthSample]], dict[str, float]]:
     """A scorer that feeds ``predict`` every donor's image in place of the sample's own, and averages over the donors.
 
     What remains of the network's advantage then does not come from looking at the image.

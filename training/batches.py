@@ -60,7 +60,9 @@ class BatchStream:
         short = config.short_side_at(step)
         long = round(short * float(rng.choice(np.asarray(config.aspects))) / 14) * 14
         samples = [self._draw(rng, short, long) for _ in range(config.batch_size)]
-        return collate(samples, canonical_focal_px=self._focal, min_depth_m=config.min_depth_m, max_depth_m=config.max_depth_m)
+        return collate(
+            samples, canonical_focal_px=self._focal, min_depth_m=config.min_depth_m, max_depth_m=config.max_depth_m
+        )
 
     def _draw(self, rng: np.random.Generator, height: int, width: int) -> DepthSample:
         source = self._sources[int(rng.choice(len(self._sources), p=self._shares))]
@@ -69,7 +71,9 @@ class BatchStream:
 
 
 def collate(samples: list[DepthSample], *, canonical_focal_px: float, min_depth_m: float, max_depth_m: float) -> Batch:
-    """Stack samples of one size; depth becomes the logarithm of metres at the canonical focal length (DA3's transform)."""
+    """Stack samples of one size; depth becomes the logarithm of metres at the canonical focal length (DA3's
+    transform).
+    """
     depth = np.stack([sample.depth_HW for sample in samples])
     valid = np.isfinite(depth) & (depth >= min_depth_m) & (depth <= max_depth_m)
     focal = np.array([sample.camera.focal_px for sample in samples], dtype=np.float32).reshape(-1, 1, 1)

@@ -1,4 +1,4 @@
-"""Checkpoints: tensors in safetensors, everything else in its JSON header; written to a temporary name, then renamed."""
+"""Checkpoints: tensors in safetensors, the rest in its JSON header; written to a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
     header = {"meta": json.dumps({"format_version": FORMAT_VERSION, **meta})}
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata=header)
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata=header
+    )
     temporary.replace(path)
 
 

@@ -63,7 +63,9 @@ class TrainConfig:
     """Width to height ratios, one drawn per batch."""
     learning_rate: float = 1e-3
     decay_share: float = 0.3
-    """Last share of the steps over which the learning rate falls linearly to a hundredth; constant before, after warm-up."""
+    """Last share of the steps over which the learning rate falls linearly to a hundredth; constant before, after
+    warm-up.
+    """
     warmup_steps: int = 200
     weight_decay: float = 0.05
     clip_norm: float = 1.0
@@ -95,7 +97,7 @@ class TrainConfig:
     def short_side_at(self, step: int) -> int:
         """The network's short side [px] at ``step``."""
         position, edge = (step + 0.5) / self.steps, 0.0
-        for side, share in zip(self.short_sides, self.side_shares):
+        for side, share in zip(self.short_sides, self.side_shares, strict=False):
             edge += share
             if position < edge:
                 return side

@@ -1,7 +1,7 @@
 """Stage ``evaluate``: the core's metrics on RGB-D frames, unaligned and median-scaled, one row per camera.
 
-A prediction is any function from a sample to metres at the sample's size, so that a network in training, an exported engine
-and an answer that ignores the image are measured by the same lines.
+A prediction is any function from a sample to metres at the sample's size, so that a network in training, an exported
+engine and an answer that ignores the image are measured by the same lines.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def network_predictor(network: DepthNetwork, rule: ResizeRule) -> Predictor:
         with torch.inference_mode():
             depth = network(torch.from_numpy(small.image_HW3)[None])[0][0].numpy()
         metres = depth * np.float32(small.camera.focal_px / network.config.canonical_focal_px)
-        return np.asarray(cv2.resize(metres, (sample.camera.width, sample.camera.height), interpolation=cv2.INTER_LINEAR))
+        return np.asarray(
+            cv2.resize(metres, (sample.camera.width, sample.camera.height), interpolation=cv2.INTER_LINEAR)
+        )
 
     return predict
 
@@ -46,7 +48,9 @@ def score(predict: Predictor, samples: Sequence[DepthSample], *, max_depth_m: fl
         prediction = predict(sample)
         row: dict[str, float] = {}
         for prefix, alignment in (("", "none"), ("median_", "median")):
-            metrics = depth_metrics(prediction, sample.depth_HW, min_depth_m=0.1, max_depth_m=max_depth_m, alignment=alignment)
+            metrics = depth_metrics(
+                prediction, sample.depth_HW, min_depth_m=0.1, max_depth_m=max_depth_m, alignment=alignment
+            )
             if metrics is None:
                 raise SourceError(f"{sample.source}: no valid depth to compare with")
             for name in ("abs_rel", "rmse", "delta1", "silog"):

@@ -87,8 +87,17 @@ def _golden(network: torch.nn.Module, spec: EngineSpec) -> GoldenSample:
 
 
 def _provenance(config: TrainConfig, step: int) -> dict[str, str]:
-    revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
-    sources = "; ".join(f"{item.dataset or 'synthetic'} {item.first}..{item.last if item.last >= 0 else 'end'}" for item in config.sources)
+    revision = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+        check=False,
+    )
+    sources = "; ".join(
+        f"{item.dataset or 'synthetic'} {item.first}..{item.last if item.last >= 0 else 'end'}"
+        for item in config.sources
+    )
     return {
         "kind": "starter",
         "recipe": config.name,

@@ -1,4 +1,4 @@
-"""``fit``: the one training loop. Deterministic in (seed, step), so that a killed run continues with the same batches."""
+"""``fit``: the one training loop. A step's batch follows from (seed, step), so a killed run goes on unchanged."""
 
 from __future__ import annotations
 
@@ -33,18 +33,22 @@ def batch_loss(network: DepthNetwork, batch: Batch, config: TrainConfig) -> tupl
     return total, {"silog": shape.item(), "scale": scale.item(), "gradient": edges.item(), "sky": sky.item()}
 
 
-def fit(config: TrainConfig, run_dir: Path, *, validate: Callable[[DepthNetwork], dict[str, float]] | None = None) -> Path:
+def fit(
+    config: TrainConfig, run_dir: Path, *, validate: Callable[[DepthNetwork], dict[str, float]] | None = None
+) -> Path:
     """Train to ``config.steps`` and return the checkpoint ``run_dir/last.safetensors``.
 
-    A checkpoint that is already there is continued, with the optimiser, the averaged weights and the position in the data;
-    another recipe's is refused. Ctrl-C and SIGTERM save before they end the run. ``validate`` is called with the averaged
-    network at every checkpoint; its figures go to ``log.jsonl``.
+    A checkpoint that is already there is continued, with the optimiser, the averaged weights and the position in the
+    data; another recipe's is refused. Ctrl-C and SIGTERM save before they end the run. ``validate`` is called with the
+    averaged network at every checkpoint; its figures go to ``log.jsonl``.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     path = run_dir / "last.safetensors"
     # On CPUs the decoder's convolutions run 1.4 times as fast in this layout; the numbers stay the same.
-    network = build_network(NetworkConfig.from_dict(config.network), seed=config.seed).to(memory_format=torch.channels_last)
+    network = build_network(NetworkConfig.from_dict(config.network), seed=config.seed).to(
+        memory_format=torch.channels_last
+    )
     average = build_network(NetworkConfig.from_dict(config.network), seed=config.seed).eval().requires_grad_(False)
     optimiser = _optimiser(network, config)
     step = _restore(path, config, network, average, optimiser)
@@ -59,7 +63,9 @@ def fit(config: TrainConfig, run_dir: Path, *, validate: Callable[[DepthNetwork]
             torch.manual_seed(hash((config.seed, step)) % 2**31)
             loss, parts = batch_loss(network, stream.batch(step), config)
             if not math.isfinite(loss.item()):
-                raise ConfigError(f"step {step}: the loss is {loss.item()}; lower learning_rate (now {config.learning_rate})")
+                raise ConfigError(
+                    f"step {step}: the loss is {loss.item()}; lower learning_rate (now {config.learning_rate})"
+                )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
@@ -71,7 +77,8 @@ def fit(config: TrainConfig, run_dir: Path, *, validate: Callable[[DepthNetwork]
             if step % config.checkpoint_every == 0 or step == config.steps or stop.requested:
                 _save(path, config, step, network, average, optimiser)
                 figures = validate(average) if validate and not stop.requested else {}
-                _log(log, {"step": step, "seconds": round(time.monotonic() - started, 1), "loss": loss.item(), **parts, **figures})
+                seconds = round(time.monotonic() - started, 1)
+                _log(log, {"step": step, "seconds": seconds, "loss": loss.item(), **parts, **figures})
     stop.restore()
     if step < config.steps:
         raise KeyboardInterrupt
@@ -90,7 +97,14 @@ def _average(average: DepthNetwork, network: DepthNetwork, decay: float) -> None
         torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
 
 
-def _save(path: Path, config: TrainConfig, step: int, network: DepthNetwork, average: DepthNetwork, optimiser: torch.optim.AdamW) -> None:
+def _save(
+    path: Path,
+    config: TrainConfig,
+    step: int,
+    network: DepthNetwork,
+    average: DepthNetwork,
+    optimiser: torch.optim.AdamW,
+) -> None:
     tensors = {f"net.{key}": value for key, value in network.state_dict().items()}
     tensors |= {f"ema.{key}": value for key, value in average.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -99,7 +113,9 @@ def _save(path: Path, config: TrainConfig, step: int, network: DepthNetwork, ave
     save_checkpoint(path, tensors, meta)
 
 
-def _restore(path: Path, config: TrainConfig, network: DepthNetwork, average: DepthNetwork, optimiser: torch.optim.AdamW) -> int:
+def _restore(
+    path: Path, config: TrainConfig, network: DepthNetwork, average: DepthNetwork, optimiser: torch.optim.AdamW
+) -> int:
     if not path.exists():
         if config.init:
             tensors, _ = load_checkpoint(Path(config.init))
@@ -111,7 +127,9 @@ def _restore(path: Path, config: TrainConfig, network: DepthNetwork, average: De
     free = {"steps", "threads", "checkpoint_every", "description"}
     changed = sorted(key for key in wanted if key not in free and stored.get(key) != wanted[key])
     if changed:
-        raise ConfigError(f"{path.parent} holds a run with other values of {', '.join(changed)}; take another --out or restore them")
+        raise ConfigError(
+            f"{path.parent} holds a run with other values of {', '.join(changed)}; take another --out or restore them"
+        )
     load_weights(network, group(tensors, "net"), path)
     load_weights(average, group(tensors, "ema"), path)
     blank = optimiser.state_dict()

@@ -1,4 +1,4 @@
-"""Losses of the metric fine-tune, on log depth; every one takes the valid pixels only and is finite for an empty mask."""
+"""Losses of the metric fine-tune, on log depth, over valid pixels only; finite also where nothing is valid."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import torch
 from torch.nn import functional as F
 
 
-def silog_loss(log_pred_nhw: torch.Tensor, log_true_nhw: torch.Tensor, valid_nhw: torch.Tensor, *, variance_focus: float) -> torch.Tensor:
+def silog_loss(
+    log_pred_nhw: torch.Tensor, log_true_nhw: torch.Tensor, valid_nhw: torch.Tensor, *, variance_focus: float
+) -> torch.Tensor:
     """Scale-invariant log loss (Eigen et al. 2014), per image, then averaged over the images that have valid pixels.
 
-    sqrt(mean(e^2) - variance_focus * mean(e)^2) with e the difference of log depths; 0 keeps the whole scale error, 1 ignores
-    it, Depth Anything V2's metric trainer uses 0.5. Computed image by image, so that an image with many valid pixels does not
-    outweigh the others (V2's trainer pools the batch). Returns a scalar, 0 where nothing is valid.
+    sqrt(mean(e^2) - variance_focus * mean(e)^2) with e the difference of log depths; 0 keeps the whole scale error, 1
+    ignores it, Depth Anything V2's metric trainer uses 0.5. Computed image by image, so that an image with many valid
+    pixels does not outweigh the others (V2's trainer pools the batch). Returns a scalar, 0 where nothing is valid.
     """
     mask = valid_nhw.to(log_pred_nhw.dtype)
     count = mask.sum(dim=(1, 2))
@@ -26,10 +28,10 @@ def silog_loss(log_pred_nhw: torch.Tensor, log_true_nhw: torch.Tensor, valid_nhw
 
 
 def scale_loss(log_pred_nhw: torch.Tensor, log_true_nhw: torch.Tensor, valid_nhw: torch.Tensor) -> torch.Tensor:
-    """Absolute mean difference of log depth per image, averaged over the images that have valid pixels; 0 where none is.
+    """Absolute mean difference of log depth per image, averaged over the images with valid pixels; 0 without any.
 
-    Beside ``silog_loss`` with ``variance_focus`` 1 it keeps the scale apart from the shape: in one square root a large error
-    of scale all but hides the gradient of the shape, and a network from scratch then learns no shape for long.
+    Beside ``silog_loss`` with ``variance_focus`` 1 it keeps scale and shape apart: in one square root a large error of
+    scale divides the gradient of the shape, and from scratch the scale is wrong for long.
     """
     count = valid_nhw.sum(dim=(1, 2))
     error = torch.where(valid_nhw, log_pred_nhw - log_true_nhw, torch.zeros_like(log_pred_nhw))
@@ -37,11 +39,13 @@ def scale_loss(log_pred_nhw: torch.Tensor, log_true_nhw: torch.Tensor, valid_nhw
     return mean.abs().sum() / (count > 0).sum().clamp(min=1)
 
 
-def gradient_matching_loss(log_pred_nhw: torch.Tensor, log_true_nhw: torch.Tensor, valid_nhw: torch.Tensor, *, num_scales: int = 4) -> torch.Tensor:
+def gradient_matching_loss(
+    log_pred_nhw: torch.Tensor, log_true_nhw: torch.Tensor, valid_nhw: torch.Tensor, *, num_scales: int = 4
+) -> torch.Tensor:
     """Multi-scale gradient matching (MiDaS, Ranftl et al. 2020) of the log-depth residual, strides 1, 2, 4, 8.
 
-    A difference counts only where both of its pixels are valid. Returns a scalar: the mean absolute difference, averaged over
-    the scales.
+    A difference counts only where both of its pixels are valid. Returns a scalar: the mean absolute difference,
+    averaged over the scales.
     """
     residual = torch.where(valid_nhw, log_pred_nhw - log_true_nhw, torch.zeros_like(log_pred_nhw))
     total = log_pred_nhw.new_zeros(())

@@ -21,12 +21,16 @@ def resize_rule(config: TrainConfig) -> ResizeRule:
 
 
 def run(config: TrainConfig, out: Path) -> Path:
-    """Train into ``out`` (continuing what is there), leave ``recipe.json``, ``log.jsonl`` and ``DONE``; return the checkpoint."""
+    """Train into ``out`` (continuing what is there), leave ``recipe.json``, ``log.jsonl`` and ``DONE``; return the
+    checkpoint.
+    """
     out.mkdir(parents=True, exist_ok=True)
     done = out / "DONE"
     done.unlink(missing_ok=True)
     (out / "recipe.json").write_text(json.dumps(config_to_dict(config), indent=1) + "\n", encoding="utf-8")
-    held_out = {f"{item.dataset}[{item.first}:{item.last}]": list(map(open_source, [item]))[0] for item in config.validation}
+    held_out = {
+        f"{item.dataset}[{item.first}:{item.last}]": next(map(open_source, [item])) for item in config.validation
+    }
 
     def validate(network: DepthNetwork) -> dict[str, float]:
         predict = network_predictor(network, resize_rule(config))

@@ -46,7 +46,10 @@ def tabulate(predict: Predictor, index: Path, which: str) -> list[Row]:
 
     training = [sample for part in TRAINING for sample in load(*part)]
     maps = {"mean map": training_map(training, np.nanmean), "median map": training_map(training, np.nanmedian)}
-    groups = {f"{name} {first}-{last}": load(name, first, last) for name, first, last in (TEST if which == "test" else VALIDATION)}
+    groups = {
+        f"{name} {first}-{last}": load(name, first, last)
+        for name, first, last in (TEST if which == "test" else VALIDATION)
+    }
     left_out = {name: load(name) for name in LEFT_OUT} if which == "test" else {}
     rows: list[Row] = []
     for name, samples in {**groups, **left_out}.items():
@@ -70,13 +73,18 @@ def _means(rows: Sequence[Row]) -> list[Row]:
     means = []
     for answer in answers:
         figures = [values for name, label, values in rows if label == answer and name in LEFT_OUT]
-        means.append(("mean of left-out cameras", answer, {key: float(np.mean([f[key] for f in figures])) for key in figures[0]}))
+        means.append(
+            ("mean of left-out cameras", answer, {key: float(np.mean([f[key] for f in figures])) for key in figures[0]})
+        )
     return means
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
     """A Markdown table of the rows."""
-    lines = ["| frames | answer | abs_rel | median-scaled abs_rel | rmse [m] | delta1 | silog |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| frames | answer | abs_rel | median-scaled abs_rel | rmse [m] | delta1 | silog |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, answer, figures in rows:
         lines.append(f"| {name} | {answer} | " + " | ".join(f"{figures[key]:.3f}" for key in FIGURES) + " |")
     return "\n".join(lines) + "\n"

@@ -15,9 +15,9 @@ from depth_anything_ros.errors import ImageError
 class DepthSample:
     """One image with its depth and camera.
 
-    ``image_HW3`` is RGB uint8; ``depth_HW`` float32 metres along the optical axis, NaN where unknown and +Inf where sky;
-    ``camera`` a camera without distortion for this very size; ``sky_known`` tells whether "not sky" is known where depth is
-    finite or NaN (a renderer knows; a sensor that returns nothing does not). ``source`` names where it comes from.
+    ``image_HW3`` is RGB uint8; ``depth_HW`` float32 metres along the optical axis, NaN where unknown and +Inf where
+    sky; ``camera`` a camera without distortion for this very size; ``sky_known`` tells whether a NaN depth is known not
+    to be sky (a renderer knows; a sensor that returns nothing does not). ``source`` names where it comes from.
     """
 
     image_HW3: NDArray[np.uint8]
@@ -30,9 +30,13 @@ class DepthSample:
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
         if self.image_HW3.shape != (*size, 3) or self.image_HW3.dtype != np.uint8:
-            raise ImageError(f"{self.source}: image {self.image_HW3.shape} {self.image_HW3.dtype}, uint8 {(*size, 3)} is accepted")
+            raise ImageError(
+                f"{self.source}: image {self.image_HW3.shape} {self.image_HW3.dtype}, uint8 {(*size, 3)} is accepted"
+            )
         if self.depth_HW.shape != size or self.depth_HW.dtype != np.float32:
-            raise ImageError(f"{self.source}: depth {self.depth_HW.shape} {self.depth_HW.dtype}, float32 {size} is accepted")
+            raise ImageError(
+                f"{self.source}: depth {self.depth_HW.shape} {self.depth_HW.dtype}, float32 {size} is accepted"
+            )
         if self.camera.is_distorted:
             raise ImageError(f"{self.source}: a distorted camera; rectify the sample first")
 

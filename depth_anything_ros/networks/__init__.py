@@ -1,7 +1,7 @@
 """The network, once: DINOv2 encoder and DPT decoder from ``transformers`` with a canonical metric head.
 
-Needs torch and transformers (extra ``[convert]``); reached by name only, never imported by the core. Training, export and
-the torch engine all build the network here.
+Needs torch and transformers (extra ``[convert]``); reached by name only, never imported by the core. Training, export
+and the torch engine all build the network here.
 """
 
 from __future__ import annotations

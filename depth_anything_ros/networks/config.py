@@ -61,12 +61,15 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
-        """Build from a recipe's or checkpoint's mapping; an unknown key raises ``ConfigError`` with the nearest name."""
+        """Build from a mapping of a recipe or checkpoint; an unknown key raises ``ConfigError`` with the nearest name."""
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
-                raise ConfigError(f"network.{key}: unknown key" + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"))
+                raise ConfigError(
+                    f"network.{key}: unknown key"
+                    + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}")
+                )
         try:
             return cls(**values)
         except TypeError as error:
@@ -74,4 +77,6 @@ class NetworkConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping that ``from_dict`` takes, of plain JSON types."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
+        }

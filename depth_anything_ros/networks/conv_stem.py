@@ -1,4 +1,4 @@
-"""``ConvStem``: the convolutional first stages of a hybrid encoder, for networks trained from scratch on little data."""
+"""``ConvStem``: convolutional first stages of a hybrid encoder, for networks trained from scratch on little data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ _STRIDE = 16
 class ConvStem(nn.Module):
     """Pixels to patch embeddings at DINOv2's stride of 14, and to the decoder's two finest levels on the way.
 
-    The idea is DPT-Hybrid's (Ranftl et al. 2021): convolutional stages feed the transformer and the decoder's fine levels.
-    A transformer alone, from scratch, drew no structure within the training that a laptop affords; convolutions do. The image
-    is first enlarged by 16/14, so that strides of 4, 8 and 16 fall on 4, 2 and 1 cells per patch.
+    The idea is DPT-Hybrid's (Ranftl et al. 2021): convolutional stages feed the transformer and the decoder's fine
+    levels. The image is first enlarged by 16/14, so that strides of 4, 8 and 16 fall on 4, 2 and 1 cells per patch.
     """
 
     def __init__(self, channels: int, hidden_size: int, level_channels: tuple[int, ...]) -> None:
@@ -30,7 +29,7 @@ class ConvStem(nn.Module):
         self.levels = nn.ModuleList([nn.Conv2d(2 * c, level_channels[0], 1), nn.Conv2d(4 * c, level_channels[1], 1)])
 
     def forward(self, pixels_n3hw: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
-        """Normalised pixels to half-size features, the two fine decoder levels, and patch embeddings (n, c, rows, columns)."""
+        """Normalised pixels to half-size features, two fine decoder levels and patch embeddings (n, c, rows, columns)."""
         rows, columns = pixels_n3hw.shape[2] // PATCH_SIZE, pixels_n3hw.shape[3] // PATCH_SIZE
         size = (rows * _STRIDE, columns * _STRIDE)
         enlarged = F.interpolate(pixels_n3hw, size=size, mode="bilinear", align_corners=False)
@@ -43,7 +42,11 @@ class ConvStem(nn.Module):
 
 def _stage(inputs: int, outputs: int, *, repeat: bool = True) -> nn.Sequential:
     groups = max(1, outputs // 8)
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.GroupNorm(groups, outputs), nn.ReLU()]
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1),
+        nn.GroupNorm(groups, outputs),
+        nn.ReLU(),
+    ]
     if repeat:
         layers += [nn.Conv2d(outputs, outputs, 3, padding=1), nn.GroupNorm(groups, outputs), nn.ReLU()]
     return nn.Sequential(*layers)

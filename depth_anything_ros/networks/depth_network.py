@@ -1,8 +1,10 @@
 """``DepthNetwork``: bytes in, metres at the canonical focal length and a sky score out.
 
-The encoder and the decoder are the modules of ``transformers`` (DINOv2, Depth Anything); the head follows Depth Anything 3
-metric: depth = exp(logit), and a second channel from the same features that tells sky. Attention is called without a mask,
-because every token is always present; position embeddings are always interpolated, so that one graph serves all sizes.
+The encoder and the decoder are the modules of ``transformers`` (DINOv2, Depth Anything); the head follows Depth
+Anything 3 metric: depth = exp(logit), and a second channel from the same features that tells sky. Attention is called
+without a
+mask, because every token is always present; position embeddings are always interpolated, so that one graph serves all
+sizes.
 """
 
 from __future__ import annotations
@@ -56,9 +58,10 @@ class MetricHead(nn.Module):
 class DepthNetwork(nn.Module):
     """Encoder, decoder and metric head; see the module docstring.
 
-    ``forward`` takes RGB bytes (n, h, w, 3), uint8, both sides multiples of 14, and returns ``depth`` (n, h, w), float32
-    metres along the optical axis for a camera with ``config.canonical_focal_px`` at this input size, and ``sky`` (n, h, w),
-    float32 in 0..1, 1 meaning sky.
+    ``forward`` takes RGB bytes (n, h, w, 3), uint8, both sides multiples of 14, and returns ``depth`` (n, h, w),
+    float32 metres along the optical axis for a camera with ``config.canonical_focal_px`` at this input size, and
+    ``sky`` (n,
+    h, w), float32 in 0..1, 1 meaning sky.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -81,7 +84,9 @@ class DepthNetwork(nn.Module):
             )
         self.neck = DepthAnythingNeck(
             DepthAnythingConfig(
-                backbone_config=copy.deepcopy(encoder_config),  # the outer config would reset the inner attention choice
+                backbone_config=copy.deepcopy(
+                    encoder_config
+                ),  # the outer config would reset the inner attention choice
                 reassemble_hidden_size=config.hidden_size,
                 neck_hidden_sizes=list(config.neck_channels),
                 fusion_hidden_size=config.fusion_channels,
@@ -107,12 +112,14 @@ class DepthNetwork(nn.Module):
         else:
             patches = projection(pixels)
         maps = self.neck.reassemble_stage(self.encode(patches, rows, columns), rows, columns)
-        maps = [tokens + conv for tokens, conv in zip(maps, levels)] + maps[len(levels) :]
-        features = self.neck.fusion_stage([conv(level) for conv, level in zip(self.neck.convs, maps)])[-1]
+        maps = [tokens + conv for tokens, conv in zip(maps, levels, strict=False)] + maps[len(levels) :]
+        features = self.neck.fusion_stage([conv(level) for conv, level in zip(self.neck.convs, maps, strict=False)])[-1]
         return self.head(features, detail, (pixels.shape[2], pixels.shape[3]))
 
     def encode(self, patches_nchw: torch.Tensor, rows: int, columns: int) -> list[torch.Tensor]:
-        """Patch embeddings (n, c, rows, columns) to the four tapped token maps, each (n, 1 + rows * columns, c), normed."""
+        """Patch embeddings (n, c, rows, columns) to the four tapped token maps, each (n, 1 + rows * columns, c),
+        normed.
+        """
         embeddings = self.backbone.embeddings
         tokens = patches_nchw.flatten(2).transpose(1, 2)
         tokens = torch.cat([embeddings.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
@@ -125,7 +132,9 @@ class DepthNetwork(nn.Module):
         return taps
 
     def _positions(self, rows: int, columns: int) -> torch.Tensor:
-        """Position embeddings (1, 1 + rows * columns, c), by the rule of ``transformers``: bicubic to the explicit size."""
+        """Position embeddings (1, 1 + rows * columns, c), by the rule of ``transformers``: bicubic to the explicit
+        size.
+        """
         learned = self.backbone.embeddings.position_embeddings
         grid = self.config.position_grid
         patches = learned[:, 1:].reshape(1, grid, grid, -1).permute(0, 3, 1, 2)
@@ -134,7 +143,9 @@ class DepthNetwork(nn.Module):
 
 
 def build_network(config: NetworkConfig, *, seed: int = 0) -> DepthNetwork:
-    """A network with random weights from ``seed``; weights of a checkpoint are loaded on top with ``load_state_dict``."""
+    """A network with random weights from ``seed``; weights of a checkpoint are loaded on top with
+    ``load_state_dict``.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return DepthNetwork(config)

@@ -1,7 +1,8 @@
 """ONNX export of a ``DepthNetwork``: one graph with free batch, height and width, checked against PyTorch.
 
-Before export a copy of the network is rewritten, exactly: query, key and value become one matrix with the attention scale
-inside, LayerScale is folded into the matrix before it, attention is spelt out without a mask. Engines fuse these forms.
+Before export a copy of the network is rewritten, exactly: query, key and value become one matrix with the attention
+scale inside, LayerScale is folded into the matrix before it, attention is spelt out without a mask. Engines fuse
+these forms.
 """
 
 from __future__ import annotations
@@ -72,8 +73,9 @@ def export_onnx(network: DepthNetwork, path: Path, *, half_weights: bool = False
     """Write ``path`` and return its worst mean relative difference from PyTorch over ``PARITY_SIZES``.
 
     Input ``image`` uint8 (batch, height, width, 3) RGB; outputs ``depth`` and ``sky``, float32 (batch, height, width).
-    ``half_weights`` rounds the weights to fp16 first (in the network that parity is measured against too) and stores them
-    so; the graph still computes in fp32. Raises ``EngineError`` when parity fails; nothing is left at ``path`` then.
+    ``half_weights`` rounds the weights to fp16 first (in the network that parity is measured against too) and stores
+    them so; the graph still computes in fp32. Raises ``EngineError`` when parity fails; nothing is left at ``path``
+    then.
     """
     plain = plain_copy(network)
     if half_weights:
@@ -89,7 +91,7 @@ def export_onnx(network: DepthNetwork, path: Path, *, half_weights: bool = False
             torch.onnx.export(
                 plain, (torch.zeros(1, 8 * PATCH_SIZE, 12 * PATCH_SIZE, 3, dtype=torch.uint8),), str(temporary),
                 dynamo=False, opset_version=OPSET, input_names=[INPUT_NAME], output_names=list(OUTPUT_NAMES),
-                dynamic_axes={name: axes for name in (INPUT_NAME, *OUTPUT_NAMES)},
+                dynamic_axes=dict.fromkeys((INPUT_NAME, *OUTPUT_NAMES), axes),
             )  # fmt: skip
         model = onnx.load(temporary)
         _check_opset(model)
@@ -99,7 +101,10 @@ def export_onnx(network: DepthNetwork, path: Path, *, half_weights: bool = False
         onnx.save(model, temporary)
         error = parity(plain, temporary)
         if not error <= PARITY_TOLERANCE:
-            raise EngineError(f"{path.name}: the exported graph differs from PyTorch by {error:.2e} on average, {PARITY_TOLERANCE:.0e} is accepted")
+            raise EngineError(
+                f"{path.name}: the exported graph differs from PyTorch by {error:.2e} on average,"
+                f" {PARITY_TOLERANCE:.0e} is accepted"
+            )
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -107,7 +112,7 @@ def export_onnx(network: DepthNetwork, path: Path, *, half_weights: bool = False
 
 
 def parity(network: DepthNetwork, path: Path) -> float:
-    """Worst mean relative difference of depth between ``network`` and the file on ONNX Runtime, over ``PARITY_SIZES``, batch 2."""
+    """Worst mean relative difference between ``network`` and the file on ONNX Runtime, over ``PARITY_SIZES``."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -121,9 +126,12 @@ def parity(network: DepthNetwork, path: Path) -> float:
         with torch.inference_mode():
             expected = [output.numpy() for output in network(torch.from_numpy(image))]
         found = session.run(list(OUTPUT_NAMES), {INPUT_NAME: image})
-        for name, wanted, got in zip(OUTPUT_NAMES, expected, found):
+        for name, wanted, got in zip(OUTPUT_NAMES, expected, found, strict=True):
             if wanted.shape != got.shape or not np.isfinite(got).all():
-                raise EngineError(f"{path.name}: output {name} is {got.shape} at input {image.shape}, {wanted.shape} and finite is expected")
+                raise EngineError(
+                    f"{path.name}: output {name} is {got.shape} at input {image.shape},"
+                    f" {wanted.shape} and finite is expected"
+                )
         worst = max(worst, float(np.mean(np.abs(found[0] - expected[0]) / expected[0])))
         worst = max(worst, float(np.mean(np.abs(found[1] - expected[1]))))
     return worst
@@ -137,7 +145,7 @@ def _check_opset(model: onnx.ModelProto) -> None:
 
 
 def _store_half(model: onnx.ModelProto) -> None:
-    """Store every float weight as fp16 and cast it back at its use: half the file, and engines fold the cast at load."""
+    """Store every float weight as fp16 and cast it back at its use: half the file; engines fold the cast at load."""
     graph, casts = model.graph, []
     for index, tensor in enumerate(list(graph.initializer)):
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims, dtype=np.int64) < 16:

@@ -45,13 +45,17 @@ def test_features_equal_those_of_transformers_own_model() -> None:
     )  # fmt: skip
     reference = DepthAnythingForDepthEstimation(
         DepthAnythingConfig(
-            backbone_config=encoder, reassemble_hidden_size=config.hidden_size, neck_hidden_sizes=list(config.neck_channels),
-            fusion_hidden_size=config.fusion_channels, head_hidden_size=config.head_channels, depth_estimation_type="relative",
+            backbone_config=encoder, reassemble_hidden_size=config.hidden_size,
+            neck_hidden_sizes=list(config.neck_channels), fusion_hidden_size=config.fusion_channels,
+            head_hidden_size=config.head_channels,
+            depth_estimation_type="relative",
         )
     ).eval()  # fmt: skip
     state = {f"backbone.{key}": value for key, value in network.backbone.state_dict().items()}
     state |= {f"neck.{key}": value for key, value in network.neck.state_dict().items()}
-    state |= {f"head.{key}": value for key, value in network.head.state_dict().items() if key.startswith(("conv1", "conv2"))}
+    state |= {
+        f"head.{key}": value for key, value in network.head.state_dict().items() if key.startswith(("conv1", "conv2"))
+    }
     state |= {f"head.conv3.{key}": value for key, value in network.head.depth.state_dict().items()}
     reference.load_state_dict(state, strict=True)
     with torch.no_grad():  # a ReLU ends the relative head: lift the output so that it changes nothing

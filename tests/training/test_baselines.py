@@ -1,4 +1,4 @@
-"""Answers that ignore the image, and the swap that takes the image away from a network: on scenes with known answers."""
+"""Answers that ignore the image, and the swap that takes the image away from a network, on known scenes."""
 
 from __future__ import annotations
 

@@ -35,7 +35,9 @@ def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean learning_rate"):
         config_from_dict(tiny_recipe(tmp_path, learning_rte=1), "recipe.yaml")
     with pytest.raises(ConfigError, match="did you mean weight"):
-        config_from_dict(tiny_recipe(tmp_path, sources=[{"kind": "synthetic", "path": "x", "wieght": 1}]), "recipe.yaml")
+        config_from_dict(
+            tiny_recipe(tmp_path, sources=[{"kind": "synthetic", "path": "x", "wieght": 1}]), "recipe.yaml"
+        )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,16 @@ def test_overrides_reach_nested_keys_and_are_checked(tmp_path: Path) -> None:
 
 def test_learning_rate_and_sizes_follow_the_schedule(tmp_path: Path) -> None:
     config = config_from_dict(
-        tiny_recipe(tmp_path, steps=100, learning_rate=1.0, warmup_steps=10, decay_share=0.5, short_sides=[28, 42], side_shares=[0.6, 0.4]), "test"
+        tiny_recipe(
+            tmp_path,
+            steps=100,
+            learning_rate=1.0,
+            warmup_steps=10,
+            decay_share=0.5,
+            short_sides=[28, 42],
+            side_shares=[0.6, 0.4],
+        ),
+        "test",
     )
     assert config.learning_rate_at(0) == pytest.approx(0.1)
     assert config.learning_rate_at(49) == pytest.approx(1.0)

@@ -58,4 +58,6 @@ def test_a_golden_sample_that_is_not_reproduced_is_refused(engine_path: Path, tm
 
 def test_an_absent_checkpoint_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--checkpoint", str(tmp_path / "no.safetensors"), "--out", str(tmp_path / "x.onnx")]) == 2
-    assert capsys.readouterr().err.splitlines() == [f"training: error: {tmp_path / 'no.safetensors'}: no such checkpoint"]
+    assert capsys.readouterr().err.splitlines() == [
+        f"training: error: {tmp_path / 'no.safetensors'}: no such checkpoint"
+    ]

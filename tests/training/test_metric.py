@@ -24,7 +24,9 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path / "tiny.yaml"
 
 
-def test_a_run_leaves_checkpoint_recipe_figures_and_done(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_leaves_checkpoint_recipe_figures_and_done(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "run"
     assert main(["metric", "--recipe", str(recipe), "--out", str(out), "steps=4"]) == 0
     assert capsys.readouterr().out.strip() == str(out / "last.safetensors")
@@ -35,7 +37,9 @@ def test_a_run_leaves_checkpoint_recipe_figures_and_done(recipe: Path, tmp_path:
     assert all(entry["made[1:1] abs_rel"] > 0 for entry in entries)
 
 
-def test_an_interrupted_run_is_not_done_and_says_how_to_go_on(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_run_is_not_done_and_says_how_to_go_on(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     assert main(["metric", "--recipe", str(recipe), "--out", str(tmp_path / "run"), "steps=1000000"]) == 130
     assert "the same command continues" in capsys.readouterr().err
@@ -43,7 +47,9 @@ def test_an_interrupted_run_is_not_done_and_says_how_to_go_on(recipe: Path, tmp_
     assert (tmp_path / "run" / "last.safetensors").exists()
 
 
-def test_a_mistake_is_one_line_and_exit_code_2(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_is_one_line_and_exit_code_2(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["metric", "--recipe", str(recipe), "--out", str(tmp_path / "run"), "stps=4"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "did you mean steps" in error

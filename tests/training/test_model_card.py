@@ -16,13 +16,19 @@ from training.samples import DepthSample
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     """80 + 12 frames of the trained cameras and one of each other, all of a wall at a distance of its own."""
-    counts = {"hololens_seq": 80, "apc_realsense": 12, **{name: 1 for name in LEFT_OUT}}
+    counts = {"hololens_seq": 80, "apc_realsense": 12, **dict.fromkeys(LEFT_OUT, 1)}
     entries = []
     for number, (dataset, count) in enumerate(counts.items()):
         cv2.imwrite(str(tmp_path / f"{dataset}.png"), np.full((12, 16), 1000 + 500 * number, np.uint16))
         cv2.imwrite(str(tmp_path / f"{dataset}.jpg"), np.full((12, 16, 3), 10 + 20 * number, np.uint8))
         common = {"dataset": dataset, "rgb": f"{dataset}.jpg", "depth": f"{dataset}.png", "depth_scale_m": 0.001}
-        camera = {"width": 16, "height": 12, "K": [15, 0, 7.5, 0, 15, 5.5, 0, 0, 1], "D": [], "distortion_model": "none"}
+        camera = {
+            "width": 16,
+            "height": 12,
+            "K": [15, 0, 7.5, 0, 15, 5.5, 0, 0, 1],
+            "D": [],
+            "distortion_model": "none",
+        }
         entries += [{**common, **camera, "id": str(i)} for i in range(count)]
     (tmp_path / "index.json").write_text(json.dumps({"frames": entries}))
     return tmp_path / "index.json"
@@ -41,7 +47,9 @@ def test_every_row_stands_beside_the_answers_that_ignore_the_image(index: Path) 
     swapped = figures["pjlab_road", "network, another camera's image"]
     assert swapped["abs_rel"] > 0.2 and swapped["median_abs_rel"] < 0.02
     mean = figures["mean of left-out cameras", "network, another camera's image"]["abs_rel"]
-    assert mean == pytest.approx(np.mean([figures[name, "network, another camera's image"]["abs_rel"] for name in LEFT_OUT]))
+    assert mean == pytest.approx(
+        np.mean([figures[name, "network, another camera's image"]["abs_rel"] for name in LEFT_OUT])
+    )
     table = to_markdown(rows)
     assert len(table.splitlines()) == len(rows) + 2 and "nan" not in table
 

@@ -66,7 +66,9 @@ class FrameEntry:
 
 
 def list_frames(index: Path, dataset: str = "", first: int = 0, last: int = -1) -> list[FrameEntry]:
-    """Entries ``first`` to ``last`` (included, by order) of ``dataset``, or of all data sets; ``SourceError`` if there are none."""
+    """Entries ``first`` to ``last`` (included, by order) of ``dataset``, or of all data sets; ``SourceError`` if
+    there are none.
+    """
     try:
         entries = json.loads(index.read_text(encoding="utf-8"))["frames"]
     except OSError:

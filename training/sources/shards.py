@@ -34,4 +34,10 @@ class ShardedSamples:
         image = self._images[index]
         fx, fy, cx, cy = (float(value) for value in self._intrinsics[index])
         camera = CameraModel(width=image.shape[1], height=image.shape[0], fx=fx, fy=fy, cx=cx, cy=cy)
-        return DepthSample(image, self._depths[index].astype(np.float32), camera, f"synthetic/{int(self._seeds[index])}", sky_known=True)
+        return DepthSample(
+            image,
+            self._depths[index].astype(np.float32),
+            camera,
+            f"synthetic/{int(self._seeds[index])}",
+            sky_known=True,
+        )

@@ -20,8 +20,9 @@ def write_index(folder: Path, **changes: Any) -> Path:
     cv2.imwrite(str(folder / "depth.png"), raw)
     cv2.imwrite(str(folder / "rgb.png"), np.full((24, 32, 3), (10, 20, 30), np.uint8))
     entry = {
-        "dataset": "made", "id": "7", "rgb": "rgb.png", "depth": "depth.png", "depth_scale_m": 0.001, "width": 32, "height": 24,
-        "K": [30, 0, 15.5, 0, 31, 11.5, 0, 0, 1], "D": [], "distortion_model": "none", **changes,
+        "dataset": "made", "id": "7", "rgb": "rgb.png", "depth": "depth.png", "depth_scale_m": 0.001,
+        "width": 32, "height": 24, "K": [30, 0, 15.5, 0, 31, 11.5, 0, 0, 1], "D": [],
+        "distortion_model": "none", **changes,
     }  # fmt: skip
     (folder / "index.json").write_text(json.dumps({"frames": [entry, {**entry, "id": "8"}]}))
     return folder / "index.json"
