@@ -61,7 +61,7 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
-        """Build from a mapping of a recipe or checkpoint; an unknown key raises ``ConfigError`` with the nearest name."""
+        """Build from a mapping of a recipe or checkpoint; an unknown key is a ``ConfigError`` with the nearest name."""
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
             if key not in known:

@@ -29,7 +29,7 @@ class ConvStem(nn.Module):
         self.levels = nn.ModuleList([nn.Conv2d(2 * c, level_channels[0], 1), nn.Conv2d(4 * c, level_channels[1], 1)])
 
     def forward(self, pixels_n3hw: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
-        """Normalised pixels to half-size features, two fine decoder levels and patch embeddings (n, c, rows, columns)."""
+        """Normalised pixels to half-size features, two decoder levels and patch embeddings (n, c, rows, columns)."""
         rows, columns = pixels_n3hw.shape[2] // PATCH_SIZE, pixels_n3hw.shape[3] // PATCH_SIZE
         size = (rows * _STRIDE, columns * _STRIDE)
         enlarged = F.interpolate(pixels_n3hw, size=size, mode="bilinear", align_corners=False)
