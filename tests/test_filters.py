@@ -123,6 +123,16 @@ def test_the_ramp_against_the_sky_is_removed() -> None:
     np.testing.assert_array_equal(result, image((2.0, 2.0, NAN, INF, INF)))
 
 
+def test_a_ratio_below_that_of_a_surface_finds_finer_ramps() -> None:
+    ramp = image(*[(1.0, 1.0, 1.02, 1.04, 1.04)] * 3)
+    around = surroundings(ramp)
+    assert around.edges_N.tolist() == []
+    result = remove_flying_pixels(ramp, 0.01, around)
+    np.testing.assert_array_equal(result, image(*[(1.0, 1.0, NAN, 1.04, 1.04)] * 3))
+    assert around.edges_HW[:, 1:4].all(), "what is removed counts as an edge, so that enlarging knows of it"
+    assert around.edges_N.tolist() == np.flatnonzero(around.edges_HW).tolist()
+
+
 def test_an_unknown_neighbour_is_neither_nearer_nor_farther() -> None:
     depth_HW = image((NAN, 2.0, 3.0), (NAN, 2.0, 3.0))
     np.testing.assert_array_equal(remove_flying_pixels(depth_HW.copy()), depth_HW)
