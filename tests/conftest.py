@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +22,14 @@ import cv2
 import pytest
 
 cv2.setNumThreads(1)
+
+# Commands that tests start find the package from any directory, installed or not.
+_ROOT = Path(__file__).resolve().parent.parent
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+
+# Whoever starts the tests in the background ignores Ctrl-C for them; tests of interruptions need it back.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One table: the largest difference that still counts as equal, by what limits the precision.
 TOLERANCES: Mapping[str, Mapping[str, float]] = MappingProxyType(
@@ -63,7 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The checkout's root folder."""
-    return Path(__file__).resolve().parent.parent
+    return _ROOT
 
 
 @pytest.fixture(scope="session")
