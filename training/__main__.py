@@ -25,6 +25,9 @@ def main(argv: list[str] | None = None) -> int:
     evaluate.add_argument("--index", type=Path, required=True, help="index.json of the RGB-D frames")
     evaluate.add_argument("--frames", choices=("validation", "test"), default="validation")
     evaluate.add_argument("--out", type=Path, help="write the tables as Markdown and JSON beside printing them")
+    evaluate.add_argument(
+        "--record", action="store_true", help="store the figures in the spec, for run and info to show"
+    )
     options = parser.parse_args(argv)
     try:
         return _dispatch(options)
@@ -49,7 +52,7 @@ def _dispatch(options: argparse.Namespace) -> int:
     else:
         from .model_card import write_card
 
-        write_card(options.engine, options.index, which=options.frames, out=options.out)
+        write_card(options.engine, options.index, which=options.frames, out=options.out, record=options.record)
     return 0
 
 

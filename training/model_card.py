@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from depth_anything_ros.depth_frame import CameraFrame
 from depth_anything_ros.engine import load_engine
 from depth_anything_ros.pipeline import DepthPipeline, PipelineOptions
+from depth_anything_ros.spec import load_spec, save_spec, spec_path_of
 
 from .baselines import best_constant, best_ramp, other_images, training_map
 from .evaluate import Predictor, score
@@ -90,11 +92,26 @@ def to_markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_card(engine: Path, index: Path, *, which: str, out: Path | None) -> None:
-    """Print the table; with ``out`` also write it there (.md) and beside it as JSON."""
+def record_in_spec(engine: Path, rows: Sequence[Row]) -> None:
+    """Store the network's own figures in the engine's spec, where ``run`` and ``info`` show them to the user."""
+    spec = load_spec(spec_path_of(engine))
+    measured = {
+        "measured_" + name.replace(" ", "_"): "abs_rel {abs_rel:.3f}, median-scaled {median_abs_rel:.3f}".format(
+            **figures
+        )
+        for name, answer, figures in rows
+        if answer == "network" and name not in LEFT_OUT
+    }
+    save_spec(spec_path_of(engine), dataclasses.replace(spec, provenance={**spec.provenance, **measured}))
+
+
+def write_card(engine: Path, index: Path, *, which: str, out: Path | None, record: bool = False) -> None:
+    """Print the table; with ``out`` also write it there (.md) and as JSON, with ``record`` into the engine's spec."""
     rows = tabulate(engine_predictor(engine), index, which)
     table = to_markdown(rows)
     print(table)
+    if record:
+        record_in_spec(engine, rows)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(table, encoding="utf-8")

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from training.model_card import LEFT_OUT, tabulate, to_markdown
+from depth_anything_ros.spec import load_spec
+from tests.training.test_export_stage import engine_path  # noqa: F401
+from training.model_card import LEFT_OUT, record_in_spec, tabulate, to_markdown
 from training.samples import DepthSample
 
 
@@ -63,3 +65,15 @@ def test_choices_see_the_validation_frames_only(index: Path) -> None:
 
     tabulate(predict, index, "validation")
     assert seen == {f"hololens_seq/{number}" for number in range(50, 60)}
+
+
+def test_recorded_figures_are_found_in_the_spec(engine_path: Path) -> None:  # noqa: F811
+    figures = {"abs_rel": 0.1234, "median_abs_rel": 0.1}
+    record_in_spec(
+        engine_path,
+        [("walk 60-79", "network", figures), ("walk 60-79", "best ramp", figures), (LEFT_OUT[0], "network", figures)],
+    )
+    provenance = load_spec(engine_path.with_suffix(".json")).provenance
+    assert provenance["recipe"] == "tiny"
+    measured = {key: value for key, value in provenance.items() if key.startswith("measured")}
+    assert measured == {"measured_walk_60-79": "abs_rel 0.123, median-scaled 0.100"}
