@@ -42,7 +42,7 @@ def opencv_requirement() -> list[str]:
 
 
 # torch without a version: which build fits is the user's choice, and scripts/test installs the CPU build first.
-NETWORK = ["torch", "transformers>=4.56", "onnx>=1.16"]
+NETWORK = ["torch", "transformers>=5.23,<6", "onnx>=1.16"]
 
 setup(
     name=NAME,
@@ -73,7 +73,7 @@ setup(
         "numpy>=1.21,<3",
         *opencv_requirement(),
         "onnxruntime>=1.17",
-        "rosbags>=0.11",
+        "rosbags>=0.11.9,<0.12",
         "pyyaml>=5.4",
         "tqdm>=4.57",
     ],
