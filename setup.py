@@ -86,7 +86,7 @@ setup(
             *("pytest>=7.4", "hypothesis>=6.80"),
             *("mcap>=1.2.1", "mcap-ros2-support>=0.5"),
             *("ruff>=0.12", "mypy>=1.15", "types-PyYAML"),
-            *("setuptools>=64", "wheel"),
+            "setuptools>=70.1",
         ],
     },
     entry_points={"console_scripts": [f"{NAME} = {NAME}.cli:main"]},
