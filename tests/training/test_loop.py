@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
 from pathlib import Path
 
 import pytest
@@ -55,18 +52,6 @@ def test_a_folder_of_another_recipe_is_refused_and_kept(shards: Path, tmp_path: 
     with pytest.raises(ConfigError, match="learning_rate"):
         fit(config_from_dict(tiny_recipe(shards, steps=3, learning_rate=0.5), "test"), tmp_path)
     assert path.read_bytes() == before
-
-
-def test_sigterm_saves_and_the_next_call_continues(shards: Path, tmp_path: Path) -> None:
-    config = config_from_dict(tiny_recipe(shards, steps=100_000, checkpoint_every=100_000), "test")
-    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        fit(config, tmp_path)
-    reached = load_checkpoint(tmp_path / "last.safetensors")[1]["step"]
-    assert 0 < reached < 100_000
-    fit(config_from_dict(tiny_recipe(shards, steps=reached + 1, checkpoint_every=100_000), "test"), tmp_path)
-    assert load_checkpoint(tmp_path / "last.safetensors")[1]["step"] == reached + 1
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(shards: Path, tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import threading
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 from tests.training.sources.test_frames import write_index
 from tests.training.tiny_training import tiny_recipe, write_shards
 from training.__main__ import main
+from training.checkpoint import load_checkpoint
 
 
 @pytest.fixture
@@ -37,14 +39,26 @@ def test_a_run_leaves_checkpoint_recipe_figures_and_done(
     assert all(entry["made[1:1] abs_rel"] > 0 for entry in entries)
 
 
-def test_an_interrupted_run_is_not_done_and_says_how_to_go_on(
-    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_saves_is_not_done_and_goes_on(
+    recipe: Path, tmp_path: Path, repository: Path, number: int
 ) -> None:
-    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    assert main(["metric", "--recipe", str(recipe), "--out", str(tmp_path / "run"), "steps=1000000"]) == 130
-    assert "the same command continues" in capsys.readouterr().err
-    assert not (tmp_path / "run" / "DONE").exists()
-    assert (tmp_path / "run" / "last.safetensors").exists()
+    out = tmp_path / "run"
+    arguments = ["metric", "--recipe", str(recipe), "--out", str(out), "checkpoint_every=5"]
+    command = [sys.executable, "-m", "training", *arguments, "steps=1000000"]
+    with subprocess.Popen(command, cwd=repository, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (out / "last.safetensors").exists() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "the same command continues" in error
+    assert not (out / "DONE").exists()
+    reached = load_checkpoint(out / "last.safetensors")[1]["step"]
+    assert 5 <= reached < 1_000_000
+    assert main([*arguments, f"steps={reached + 1}"]) == 0
+    assert load_checkpoint(out / "last.safetensors")[1]["step"] == reached + 1
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(
