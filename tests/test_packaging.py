@@ -83,6 +83,13 @@ def test_package_data_is_installed(wheel: zipfile.ZipFile) -> None:
     assert expected - set(wheel.namelist()) == set()
 
 
+def test_the_starter_is_whole_and_small() -> None:
+    folder = Path("depth_anything_ros/starter")
+    starter = [REPOSITORY / path for path in tracked_files() if path.parent == folder]
+    assert {path.name for path in starter} == {"starter.onnx", "starter.json", "starter.golden.npz"}
+    assert sum(path.stat().st_size for path in starter) < 10e6
+
+
 def test_the_shipped_drive_is_small() -> None:
     drive = [REPOSITORY / path for path in tracked_files() if path.parent == Path("depth_anything_ros/demo")]
     assert [path for path in drive if path.suffix == ".mcap"]
