@@ -6,6 +6,9 @@
 readonly ENVIRONMENT_MARKER=.made-by-depth-anything-ros
 readonly ENVIRONMENT_STAMP=.complete
 
+# pip answers Ctrl-C with an ordinary failure; that must end the script and not start a second try.
+trap 'exit 130' INT
+
 say() { printf '\n== %s\n' "$*" >&2; }
 
 die() {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,21 @@ def test_an_interrupted_set_up_is_recognised(environment: Environment, install: 
     assert not (environment.venv / "half").exists()
     environment.prepare()
     assert environment.num_installs == 2
+
+
+def test_ctrl_c_during_the_installation_starts_no_second_try(environment: Environment) -> None:
+    # As pip does it: the signal becomes an ordinary exit code.
+    install = f"( trap 'exit 1' INT; touch {environment.venv}/begun; sleep 20 ) || echo again >>{environment.log}"
+    code = PREPARE.format(root=REPOSITORY, log=environment.log, install=install, venv=environment.venv, key="key")
+    variables = {**os.environ, "PYTHON": str(environment.python)}
+    process = subprocess.Popen(["bash", "-c", code], env=variables, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 20
+    while not (environment.venv / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert environment.num_installs == 1
+    assert not (environment.venv / ".complete").exists()
 
 
 def test_a_foreign_environment_is_installed_into_and_kept(environment: Environment) -> None:
