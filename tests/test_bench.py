@@ -16,7 +16,7 @@ from tests.tiny_networks import write_network
 
 def test_stages_add_up() -> None:
     with PlaneEngine() as engine:
-        row = bench.measure("plane", engine, 64, 48, seconds=0.01)
+        row = bench.measure("plane", engine, 64, 48, seconds=0.3)
     assert row.size == "64x48 (518x392)"
     assert row.num_frames >= 5
     assert list(row.stages) == ["decode", "network", "around it", "cloud", "encode", "total"]
