@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_anything_ros.camera import CameraModel
+from depth_anything_ros.geometry import ray_grid
 from depth_anything_ros.preprocess import resize_to_network
 
 from .samples import DepthSample
@@ -24,9 +25,11 @@ class AugmentConfig:
     flip: float = 0.5
     """Probability of a horizontal flip."""
     min_crop: float = 0.6
-    """Smallest share of each side that a random crop keeps."""
+    """Smallest share of the image's sides that a virtual camera looks at (its zoom)."""
+    max_turn_deg: float = 3.0
+    """How far a virtual camera's pitch and yaw may lead beyond the image, to where there is no depth."""
     max_roll_deg: float = 5.0
-    """Largest rotation about the optical axis, which leaves planar depth unchanged."""
+    """Largest rotation of the virtual camera about its optical axis."""
     jitter: float = 0.4
     """Strength of brightness, contrast, saturation and gamma."""
     hue: float = 0.05
@@ -45,7 +48,8 @@ INTERPOLATION = "area"
 def fit_sample(sample: DepthSample, *, height: int, width: int) -> DepthSample:
     """Resize to the network's size as the node does; depth by the nearest pixel, intrinsics scaled."""
     image = resize_to_network(sample.image_HW3, (height, width), INTERPOLATION)
-    depth = cv2.resize(sample.depth_HW, (width, height), interpolation=cv2.INTER_NEAREST)
+    # Not INTER_NEAREST: it takes the upper left pixel of a cell, half a network pixel beside the image.
+    depth = cv2.resize(sample.depth_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return _with(sample, image, depth, sample.camera.scaled_to(width=width, height=height))
 
 
@@ -53,9 +57,7 @@ def augment(
     sample: DepthSample, config: AugmentConfig, rng: np.random.Generator, *, height: int, width: int
 ) -> DepthSample:
     """A random variant of ``sample`` at the network's size (h, w); the camera stays true to its pixels."""
-    if config.max_roll_deg > 0:
-        sample = roll(sample, float(rng.uniform(-1, 1)) * config.max_roll_deg)
-    sample = random_crop(sample, config.min_crop, rng, aspect=width / height)
+    sample = random_view(sample, config, rng, aspect=width / height)
     if rng.random() < config.flip:
         sample = flip(sample)
     sample = fit_sample(sample, height=height, width=width)
@@ -72,33 +74,49 @@ def flip(sample: DepthSample) -> DepthSample:
     )
 
 
-def roll(sample: DepthSample, angle_deg: float) -> DepthSample:
-    """Rotate about the principal point; exact for square pixels. Uncovered pixels mirror the image, without depth."""
-    camera = sample.camera
-    matrix = cv2.getRotationMatrix2D((camera.cx, camera.cy), angle_deg, 1.0)
-    size = (camera.width, camera.height)
-    image = cv2.warpAffine(sample.image_HW3, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    depth = cv2.warpAffine(
-        sample.depth_HW, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan")
-    )
-    return _with(sample, image, depth, camera)
+def random_view(sample: DepthSample, config: AugmentConfig, rng: np.random.Generator, *, aspect: float) -> DepthSample:
+    """What a camera at the same place, turned and zoomed at random, would have seen; width to height is ``aspect``.
 
-
-def random_crop(sample: DepthSample, min_crop: float, rng: np.random.Generator, *, aspect: float) -> DepthSample:
-    """Cut a random window of the given width to height ratio, as large as the image allows times a share in
-    [min_crop, 1].
+    A crop alone would leave the principal point outside the picture's middle, which no robot's camera has and which a
+    network cannot see; turning the camera keeps every view one of a centred pinhole.
     """
     camera = sample.camera
-    share = float(rng.uniform(min_crop, 1.0))
+    share = float(rng.uniform(config.min_crop, 1.0))
     width = min(camera.width, camera.height * aspect) * share
-    height = width / aspect
-    crop_w, crop_h = max(2, min(camera.width, round(width))), max(2, min(camera.height, round(height)))
-    x, y = int(rng.integers(0, camera.width - crop_w + 1)), int(rng.integers(0, camera.height - crop_h + 1))
-    window = (slice(y, y + crop_h), slice(x, x + crop_w))
-    cropped = camera.cropped(x=x, y=y, width=crop_w, height=crop_h)
-    return _with(
-        sample, np.ascontiguousarray(sample.image_HW3[window]), np.ascontiguousarray(sample.depth_HW[window]), cropped
+    size = (max(2, round(width)), max(2, round(width / aspect)))
+    view = CameraModel(
+        width=size[0], height=size[1], fx=camera.fx, fy=camera.fy, cx=(size[0] - 1) / 2, cy=(size[1] - 1) / 2
     )
+    free = np.array([camera.vfov_deg - view.vfov_deg, camera.hfov_deg - view.hfov_deg]) / 2
+    limits = np.array([*(free.clip(0) + config.max_turn_deg), config.max_roll_deg])
+    pitch, yaw, roll = np.radians(rng.uniform(-1, 1, 3) * limits)
+    turn, about_axis = (cv2.Rodrigues(np.array(vector))[0] for vector in ([pitch, yaw, 0.0], [0.0, 0.0, roll]))
+    return turned_view(sample, view, turn @ about_axis)
+
+
+def turned_view(sample: DepthSample, view: CameraModel, source_from_view: NDArray[np.float64]) -> DepthSample:
+    """The sample through the camera ``view`` at the same place; exact, because the centre of projection stays.
+
+    ``source_from_view`` (3, 3) rotates directions of the view's optical frame into the source's; every ray of the view
+    must stay in front of the source. Depth is along the view's own optical axis; pixels outside the source mirror the
+    image and have no depth.
+    """
+    rays = ray_grid(view).reshape(-1, 3) @ source_from_view.astype(np.float32).T
+    ahead = rays[:, 2].reshape(view.height, view.width)
+    matrix = sample.camera.K @ source_from_view @ np.linalg.inv(view.K)
+    size = (view.width, view.height)
+    image = cv2.warpPerspective(
+        sample.image_HW3, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101
+    )
+    depth = cv2.warpPerspective(
+        sample.depth_HW,
+        matrix,
+        size,
+        flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=float("nan"),
+    )
+    return _with(sample, image, depth / ahead, view)
 
 
 def perturb_colour(image_HW3: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.uint8]:

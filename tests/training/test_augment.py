@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from depth_anything_ros.camera import CameraModel
 from depth_anything_ros.errors import ImageError
 from depth_anything_ros.geometry import ray_grid
-from training.augment import AugmentConfig, augment, fit_sample, flip, perturb_colour, random_crop, roll
+from training.augment import AugmentConfig, augment, fit_sample, flip, perturb_colour, random_view, turned_view
 from training.samples import DepthSample
 
 NORMAL = np.array([0.2, -0.7, 0.6])
@@ -46,30 +46,58 @@ def test_flip_is_its_own_inverse_and_mirrors_the_plane() -> None:
     np.testing.assert_array_equal(again.depth_HW, sample.depth_HW)
 
 
-@given(angle=st.floats(-30, 30))
-@settings(max_examples=15, deadline=None)
-def test_roll_turns_the_plane_about_the_optical_axis(angle: float) -> None:
-    turned = roll(plane_sample(CAMERA), angle)
-    a = np.deg2rad(-angle)
-    about_z = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
-    assert_on_plane(turned, about_z @ NORMAL, 2.0, 0.01)
+@given(pitch=st.floats(-12, 12), yaw=st.floats(-12, 12), roll=st.floats(-30, 30))
+@settings(max_examples=25, deadline=None)
+def test_a_turned_view_sees_the_same_plane_from_the_same_place(pitch: float, yaw: float, roll: float) -> None:
+    rotation = cv2.Rodrigues(np.radians([pitch, yaw, roll]))[0]
+    view = CameraModel(width=64, height=48, fx=80.0, fy=80.0, cx=31.5, cy=23.5)
+    turned = turned_view(plane_sample(CAMERA), view, rotation)
+    assert turned.camera == view
+    assert_on_plane(turned, rotation.T @ NORMAL, 2.0, 0.01)
+
+
+def test_a_view_that_is_not_turned_is_the_sample_itself() -> None:
+    sample = plane_sample(CAMERA)
+    same = turned_view(sample, CAMERA, np.eye(3))
+    np.testing.assert_array_equal(same.image_HW3, sample.image_HW3)
+    np.testing.assert_array_equal(same.depth_HW, sample.depth_HW)
+
+
+def test_looking_past_the_edge_sees_no_depth() -> None:
+    view = CameraModel(width=80, height=60, fx=70.0, fy=70.0, cx=39.5, cy=29.5)
+    wall = plane_sample(CAMERA, np.array([0.0, 0.0, 1.0]))
+    right = turned_view(wall, view, cv2.Rodrigues(np.radians([0.0, 20.0, 0.0]))[0])
+    assert np.isfinite(right.depth_HW[:, 0]).all()
+    assert np.isnan(right.depth_HW[:, -1]).all()
 
 
 @given(seed=st.integers(0, 1000), aspect=st.sampled_from([0.8, 4 / 3, 16 / 9]))
 @settings(max_examples=25, deadline=None)
-def test_crop_keeps_the_plane_where_it_is(seed: int, aspect: float) -> None:
-    cropped = random_crop(plane_sample(CAMERA), 0.5, np.random.default_rng(seed), aspect=aspect)
-    assert_on_plane(cropped, NORMAL, 2.0, 1e-5)
-    assert abs(cropped.camera.width / cropped.camera.height - aspect) < 0.08
+def test_random_views_are_centred_and_mostly_inside_the_image(seed: int, aspect: float) -> None:
+    config = AugmentConfig(min_crop=0.5, max_turn_deg=2, max_roll_deg=3)
+    wall = plane_sample(CAMERA, np.array([0.0, 0.0, 1.0]))
+    view = random_view(wall, config, np.random.default_rng(seed), aspect=aspect)
+    assert abs(view.camera.width / view.camera.height - aspect) < 0.08
+    assert (view.camera.cx, view.camera.cy) == ((view.camera.width - 1) / 2, (view.camera.height - 1) / 2)
+    assert np.isfinite(view.depth_HW).mean() > 0.75
 
 
 def test_fit_scales_the_camera_with_the_pixels() -> None:
     assert_on_plane(fit_sample(plane_sample(CAMERA), height=28, width=42), NORMAL, 2.0, 0.02)
 
 
+def test_shrunk_depth_lies_where_the_shrunk_image_does() -> None:
+    """Regression: INTER_NEAREST takes the upper left pixel of every cell."""
+    depth = np.tile(np.arange(1, 91, dtype=np.float32), (90, 1))
+    camera = CameraModel(width=90, height=90, fx=90.0, fy=90.0, cx=44.5, cy=44.5)
+    sample = DepthSample(np.repeat(depth[..., None], 3, axis=2).astype(np.uint8), depth, camera, "ramp", sky_known=True)
+    small = fit_sample(sample, height=18, width=18)
+    np.testing.assert_array_equal(small.depth_HW, small.image_HW3[..., 0])
+
+
 def test_augment_is_a_function_of_its_seed_and_leaves_depth_metric() -> None:
-    sample = plane_sample(CAMERA)
-    config = AugmentConfig(max_roll_deg=0, flip=0)
+    sample = plane_sample(CameraModel(width=84, height=56, fx=70.0, fy=70.0, cx=41.5, cy=27.5))
+    config = AugmentConfig(max_roll_deg=0, max_turn_deg=0, min_crop=1, flip=0)
     first, second = (augment(sample, config, np.random.default_rng(5), height=28, width=42) for _ in range(2))
     np.testing.assert_array_equal(first.image_HW3, second.image_HW3)
     assert_on_plane(first, NORMAL, 2.0, 0.03)
