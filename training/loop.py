@@ -7,6 +7,7 @@ import math
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,18 @@ def fit(
     stream = BatchStream(config)
     stop = _StopRequest()
     started, log = time.monotonic(), run_dir / "log.jsonl"
-    with tqdm(total=config.steps, initial=step, desc=config.name, unit="step", dynamic_ncols=True) as progress:
+    with (
+        ThreadPoolExecutor(max_workers=1) as loader,
+        tqdm(total=config.steps, initial=step, desc=config.name, unit="step", dynamic_ncols=True) as progress,
+    ):
+        upcoming = loader.submit(stream.batch, step)
         while step < config.steps and not stop.requested:
             for option in optimiser.param_groups:
                 option["lr"] = config.learning_rate_at(step)
             network.train()
             torch.manual_seed(hash((config.seed, step)) % 2**31)
-            loss, parts = batch_loss(network, stream.batch(step), config)
+            batch, upcoming = upcoming.result(), loader.submit(stream.batch, step + 1)
+            loss, parts = batch_loss(network, batch, config)
             if not math.isfinite(loss.item()):
                 raise ConfigError(
                     f"step {step}: the loss is {loss.item()}; lower learning_rate (now {config.learning_rate})"

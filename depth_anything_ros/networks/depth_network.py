@@ -52,7 +52,11 @@ class MetricHead(nn.Module):
             detail = self.detail(detail_ndhw)
             hidden = hidden + F.interpolate(detail, size=size_hw, mode="bilinear", align_corners=False)
         hidden = F.relu(self.conv2(hidden))
-        return self.depth(hidden)[:, 0], self.sky(hidden)[:, 0]
+        # Both channels in one product: two with a single channel each cost training a tenth of its time on a CPU.
+        weight = torch.cat([self.depth.weight, self.sky.weight])
+        bias = torch.cat([self.depth.bias, self.sky.bias])
+        depth, sky = F.conv2d(hidden, weight, bias).unbind(dim=1)
+        return depth, sky
 
 
 class DepthNetwork(nn.Module):
