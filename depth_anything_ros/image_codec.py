@@ -15,6 +15,7 @@ import numpy as np
 from .encodings import NAMED_ENCODINGS, Encoding, check_size, parse_encoding
 from .errors import ImageError
 from .message_fields import as_bytes, field, one_line, whole_field
+from .scratch import message_data
 
 # OpenCV names a Bayer pattern by the 2x2 block one pixel down and right of the corner, ROS by the corner itself.
 _BAYER_TO_RGB = {
@@ -104,7 +105,8 @@ def encode_image(
     """The fields of an Image message but its header: height, width, encoding, is_bigendian, step, data.
 
     ``pixels`` must already have the encoding's channels and type, (H, W) or (H, W, C); ``row_padding`` zero bytes
-    follow each row. ``data`` is an ``array.array('B')``, the one type that rclpy takes without a check of every byte.
+    follow each row. ``data`` is an ``array.array('B')``, the one type that rclpy takes without a check of every byte:
+    the very one that ``pixels`` is a view of, if it is one of a whole one, else a new one.
     Raises ImageError for an unknown encoding or pixels that do not fit it.
     """
     wanted = parse_encoding(encoding)
@@ -128,8 +130,10 @@ def encode_image(
     rows = stored.view(np.uint8).reshape(height, row_bytes)
     if row_padding:
         rows = np.pad(rows, ((0, 0), (0, row_padding)))
-    data = array("B")
-    data.frombytes(rows.data.cast("B"))
+    data = message_data(rows)
+    if data is None:
+        data = array("B")
+        data.frombytes(rows.data.cast("B"))
     return {
         "height": height,
         "width": width,

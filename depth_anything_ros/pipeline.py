@@ -192,12 +192,12 @@ def postprocess(
     timings_ms = {} if timings_ms is None else timings_ms
     start = time.perf_counter()
     np.multiply(depth_hw, np.float32(scale), out=depth_hw)
-    limit_range(depth_hw, min_depth_m, max_depth_m)
+    all_usable = limit_range(depth_hw, min_depth_m, max_depth_m)
     timings_ms["metres"] = _ms_since(start)
     start = time.perf_counter()
     around = None
     if edge_ratio is not None:
-        around = surroundings(depth_hw)  # upsampling uses it again
+        around = surroundings(depth_hw, all_usable=all_usable)  # upsampling uses it again
         remove_flying_pixels(depth_hw, edge_ratio, around)
     timings_ms["filter"] = _ms_since(start)
     start = time.perf_counter()

@@ -28,8 +28,8 @@ OPEN3D_SYSTEM_PACKAGES = ("libegl1", "libx11-6", "libgl1", "libusb-1.0-0", "libu
 _FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
 # With alpha 0xff a red above 127 would make the colour's float a NaN, which readers that skip NaN would drop.
 _WITHOUT_ALPHA = np.uint32(0x00FFFFFF)
-# A larger cloud is filled band by band, so that its working arrays stay in the processor's cache.
-_UNDIVIDED_PIXELS, _BAND_PIXELS = 400_000, 150_000
+# A cloud is filled band by band, so that its working arrays stay in the processor's cache.
+_BAND_PIXELS = 120_000
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,9 @@ class CloudBuilder:
         self._colour_index = 4 if padded else 3
         self._fields = {has_colour: _fields(4 * self._colour_index if has_colour else None) for has_colour in (0, 1)}
         self._ray_planes = [np.ascontiguousarray(rays_HW3[..., axis]) for axis in (0, 1)]
-        divided = self.height * self.width > _UNDIVIDED_PIXELS
-        self._band_rows = max(1, _BAND_PIXELS // self.width) if divided else self.height
+        num_bands = -(-self.height * self.width // _BAND_PIXELS)
+        self._band_rows = -(-self.height // num_bands)
         self._blank_HW = np.zeros((self._band_rows, self.width), np.float32)
-        self._nan_HW = np.full((self._band_rows, self.width), np.nan, np.float32)
         self._pool = BufferPool(self.height * self.width * self.point_step)
         self._scratch = Scratch()
 
@@ -106,11 +105,14 @@ class CloudBuilder:
         if self._stride > 1:
             depth_HW = np.ascontiguousarray(depth_HW[:: self._stride, :: self._stride])
             image_HW3 = None if image_HW3 is None else np.ascontiguousarray(image_HW3[:: self._stride, :: self._stride])
+        # NaN needs no care, it makes all three coordinates NaN by itself: fmin and fmax pass over it.
+        usable = bool(np.fmin.reduce(depth_HW, axis=None) > 0.0 and np.fmax.reduce(depth_HW, axis=None) < np.inf)
         data, view = self._pool.take()
         points_HWC = view.reshape(self.height, self.width, -1)
         for first in range(0, self.height, self._band_rows):
             band = slice(first, first + self._band_rows)
-            self._fill(points_HWC[band], depth_HW[band], band, None if image_HW3 is None else image_HW3[band])
+            z_HW = depth_HW[band] if usable else self._with_nan_for_unusable(depth_HW[band])
+            self._fill(points_HWC[band], z_HW, band, None if image_HW3 is None else image_HW3[band])
         return PointCloudData(
             height=self.height,
             width=self.width,
@@ -123,12 +125,11 @@ class CloudBuilder:
     def _fill(
         self,
         points_HWC: npt.NDArray[np.float32],
-        depth_HW: npt.NDArray[np.float32],
+        z_HW: npt.NDArray[np.float32],
         band: slice,
         image_HW3: npt.NDArray[np.uint8] | None,
     ) -> None:
-        shape, array_of = depth_HW.shape, self._scratch.array
-        z_HW = self._with_nan_for_unusable(depth_HW)
+        shape, array_of = z_HW.shape, self._scratch.array
         x_HW = cv2.multiply(z_HW, self._ray_planes[0][band], dst=array_of("x", shape))
         y_HW = cv2.multiply(z_HW, self._ray_planes[1][band], dst=array_of("y", shape))
         blank_HW = self._blank_HW[: shape[0]]
@@ -141,16 +142,13 @@ class CloudBuilder:
         cv2.merge(planes, points_HWC)
 
     def _with_nan_for_unusable(self, depth_HW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        # NaN needs no care, it makes all three coordinates NaN by itself: fmin and fmax pass over it.
-        if np.fmin.reduce(depth_HW, axis=None) > 0.0 and np.fmax.reduce(depth_HW, axis=None) < np.inf:
-            return depth_HW
-        shape, array_of = depth_HW.shape, self._scratch.array
+        z_HW = self._scratch.array("z", depth_HW.shape)
         with np.errstate(invalid="ignore"):
-            unusable_HW = np.less_equal(depth_HW, np.float32(0.0), out=array_of("not_positive", shape, np.bool_))
-            unusable_HW |= np.equal(depth_HW, np.float32(np.inf), out=array_of("infinite", shape, np.bool_))
-        z_HW = array_of("z", shape)
-        np.copyto(z_HW, depth_HW)
-        cv2.copyTo(self._nan_HW[: shape[0]], unusable_HW.view(np.uint8), z_HW)
+            # Inf - Inf is NaN, everything else is 0: three times as fast as masks.
+            np.subtract(depth_HW, depth_HW, out=z_HW)
+            np.add(z_HW, depth_HW, out=z_HW)
+            if np.fmin.reduce(z_HW, axis=None) <= 0.0:
+                z_HW[z_HW <= 0.0] = np.nan
         return z_HW
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ImageError
-from .filters import Indices, Surroundings, check_depth, surroundings
-from .scratch import Scratch
+from .filters import Indices, Surroundings, check_depth, put, surroundings
+from .scratch import Scratch, message_array
 
 Float32 = npt.NDArray[np.float32]
 
@@ -42,7 +42,7 @@ def upsample_depth(depth_hw: Float32, size_HW: tuple[int, int], around: Surround
     if depth_hw.shape == (height, width):
         return depth_hw.copy()
     around = around or surroundings(depth_hw)
-    depth_HW = np.empty((height, width), np.float32)
+    depth_HW = message_array((height, width))
     # NaN and infinities spread to the neighbours here, by zero weights too; all of those are edges and replaced.
     with _restored(depth_hw, around):
         cv2.resize(depth_hw, (width, height), dst=depth_HW, interpolation=cv2.INTER_LINEAR)
@@ -56,11 +56,11 @@ def _restored(depth_hw: Float32, around: Surroundings) -> Iterator[None]:
     if around.removed_N is None or around.removed_depth_N is None:
         yield
         return
-    np.put(depth_hw, around.removed_N, around.removed_depth_N)
+    put(depth_hw, around.removed_N, around.removed_depth_N)
     try:
         yield
     finally:
-        np.put(depth_hw, around.removed_N, np.nan)
+        put(depth_hw, around.removed_N, np.float32(np.nan))
 
 
 def _fill_nearest(image_HW: Float32, source_hw: Float32, chosen_N: Indices) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .camera import CameraModel
 from .errors import ConfigError
 from .spec import EngineSpec
@@ -23,7 +25,12 @@ def focal_scale(spec: EngineSpec, camera: CameraModel, size_hw: tuple[int, int])
     require_metric(spec)
     h, w = size_hw
     answered_px = spec.canonical_focal_px if spec.meaning == "metric_canonical" else spec.training_focal_px
-    return 1.0 if answered_px is None else camera.scaled_to(width=w, height=h).focal_px / answered_px
+    return 1.0 if answered_px is None else _focal_px(camera, h, w) / answered_px
+
+
+@lru_cache(maxsize=16)
+def _focal_px(camera: CameraModel, height: int, width: int) -> float:
+    return camera.scaled_to(width=width, height=height).focal_px
 
 
 def require_metric(spec: EngineSpec) -> None:

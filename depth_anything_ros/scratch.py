@@ -10,6 +10,7 @@ import math
 import sys
 import threading
 from array import array
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,29 @@ class BufferPool:
                 self._buffers = [*self._buffers, data][-self._max_kept :]
             # A new view each time: it holds the array for as long as it lives.
             return data, np.frombuffer(data, np.float32)
+
+
+def message_array(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Return a float32 array in memory that a message can take as it is (see :func:`message_data`); the content is
+    arbitrary, and nobody else holds it."""
+    return _pool(4 * math.prod(shape)).take()[1].reshape(shape)
+
+
+def message_data(pixels: npt.NDArray[Any]) -> array[int] | None:
+    """Return the ``array('B')`` whose whole memory `pixels` is, in order; None if it lies elsewhere."""
+    owner: Any = pixels
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    owner = owner.obj if isinstance(owner, memoryview) else owner
+    if not isinstance(owner, array) or owner.typecode != "B" or not pixels.flags.c_contiguous:
+        return None
+    # As long as its owner and inside it: it can only begin where the owner begins.
+    return owner if pixels.nbytes == len(owner) else None
+
+
+@lru_cache(maxsize=8)
+def _pool(num_bytes: int) -> BufferPool:
+    return BufferPool(num_bytes)
 
 
 def _count_references(buffers: list[array[int]], index: int) -> int:

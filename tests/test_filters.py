@@ -44,15 +44,20 @@ def reference_flying(depth_HW: np.ndarray, ratio: float) -> np.ndarray:
 
 def test_limits_follow_rep_117() -> None:
     depth_HW = image((0.1, 0.0999, 20.0, 20.001, 5.0), (0.0, -3.0, NAN, INF, -INF))
-    result = limit_range(depth_HW, 0.1, 20.0)
-    assert result is depth_HW
+    assert not limit_range(depth_HW, 0.1, 20.0)
     expected = image((0.1, -INF, 20.0, INF, 5.0), (-INF, -INF, NAN, INF, -INF))
-    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_array_equal(depth_HW, expected)
 
 
 def test_depths_within_the_limits_are_untouched() -> None:
     depth_HW = np.linspace(0.5, 9.5, 40, dtype=np.float32).reshape(5, 8)
-    np.testing.assert_array_equal(limit_range(depth_HW.copy(), 0.5, 9.5), depth_HW)
+    limited_HW = depth_HW.copy()
+    assert limit_range(limited_HW, 0.5, 9.5)
+    np.testing.assert_array_equal(limited_HW, depth_HW)
+
+
+def test_a_depth_that_is_unknown_is_not_within_the_limits() -> None:
+    assert not limit_range(image((1.0, NAN)), 0.1, 20.0)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 5.0), (-1.0, 5.0), (5.0, 5.0), (6.0, 5.0), (NAN, 5.0), (1.0, NAN)])

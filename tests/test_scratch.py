@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from depth_anything_ros.scratch import BufferPool, Scratch
+from depth_anything_ros.scratch import BufferPool, Scratch, message_array, message_data
 
 
 def test_an_array_has_the_shape_and_type_asked_for() -> None:
@@ -110,3 +110,21 @@ def test_threads_that_share_a_pool_get_buffers_of_their_own() -> None:
     for thread in threads:
         thread.join()
     assert not clashes
+
+
+def test_a_message_takes_the_memory_of_a_message_array_as_it_is() -> None:
+    pixels = message_array((3, 5))
+    pixels[:] = np.arange(15).reshape(3, 5)
+    data = message_data(pixels)
+    assert data is not None
+    assert bytes(data) == pixels.tobytes()
+    pixels[1, 2] = -1.0
+    assert bytes(data) == pixels.tobytes()
+    assert not np.shares_memory(pixels, message_array((3, 5)))
+
+
+def test_a_part_or_a_rearrangement_of_a_buffer_is_no_whole_message() -> None:
+    pixels = message_array((4, 4))
+    for other in (pixels[1:], pixels[:, ::2], pixels.T, pixels[::-1], pixels.copy()):
+        assert message_data(other) is None
+    assert message_data(np.frombuffer(bytes(8), np.uint8)) is None
