@@ -8,6 +8,10 @@ the speed-up is the median over the rounds of (PyTorch's time / engine's time), 
 both sides. PyTorch is eager, fp32, with scaled_dot_product_attention and no mask. The weights are random, with the head
 rescaled so that log depth has a standard deviation of 1: the differences rank numerics, they are no accuracy.
 
+Below the table stands what this CPU can give at all: the network's operations at the rate of one large matrix product,
+with nothing else in it. An engine that did nothing but multiply would be that much faster than PyTorch; a target above
+it is out of reach in fp32 on this CPU.
+
 Exit code 1 if a target is missed. Needs torch, transformers and onnx (extra convert) and OpenVINO (extra openvino).
 """
 
@@ -148,6 +152,32 @@ def serve(connection: Connection, kind: str, path: Path, size_hw: tuple[int, int
         connection.send(error)
 
 
+def count_work(size_hw: tuple[int, int], threads: int) -> tuple[float, float]:
+    """GFLOP of one image through the network, and the GFLOP/s of a large fp32 matrix product on this CPU."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    torch.set_num_threads(threads)
+    image = make_image(size_hw)
+    network = make_network(image)
+    # The kernel for CPUs is not known to the counter; the plain products that stand in for it are.
+    with torch.inference_mode(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        with FlopCounterMode(display=False) as counter:
+            network(torch.from_numpy(image[None]))
+        factor = torch.ones(2048, 2048)
+        seconds = []
+        for _ in range(9):
+            start = time.perf_counter()
+            factor @ factor
+            seconds.append(time.perf_counter() - start)
+    return counter.get_total_flops() / 1e9, 2 * 2048**3 / 1e9 / min(seconds)
+
+
+def ceiling(torch_ms: float, gflop: float, gflop_per_s: float) -> float:
+    """How many times as fast as PyTorch the network's operations alone would be, at the rate of a matrix product."""
+    return torch_ms / 1e3 * gflop_per_s / gflop
+
+
 def receive(connection: Connection, kind: str) -> Any:
     """The next message of a worker; its failure ends the benchmark."""
     message = connection.recv()
@@ -242,13 +272,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             path = pool.apply(write_artifact, (Path(folder), size_hw))
+            work = pool.apply(count_work, (size_hw, options.threads))
         rows = measure(path, kinds, size_hw, options.threads, options.rounds)
     print(f"CPU: {cpu_model()}; {options.threads} threads; input {options.size}; {options.rounds} rounds\n")
     print_table(rows)
+    limit = ceiling(rows[0].median_ms, *work)
+    print(
+        f"\nAn image costs {work[0]:.1f} GFLOP; a large matrix product runs at {work[1]:.0f} GFLOP/s here, so that"
+        f" at most {limit:.2f} times PyTorch's speed is possible in fp32."
+    )
     if not native:
         print("\nopenvino auto: skipped, this CPU reports no native bf16, so that it is openvino fp32")
     if options.json:
         head = {"cpu": cpu_model(), "threads": options.threads, "size": options.size, "rounds": options.rounds}
+        head |= {"gflop": work[0], "matrix_product_gflop_per_s": work[1], "ceiling": limit}
         text = json.dumps({**head, "bf16_native": native, "rows": [asdict(row) for row in rows]}, indent=2)
         options.json.write_text(text + "\n", encoding="utf-8")
     return 0 if all(row.met for row in rows) else 1
