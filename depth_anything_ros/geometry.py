@@ -39,7 +39,7 @@ def unproject(depth_HW: npt.NDArray[Any], camera: CameraModel) -> Float32:
     depth_HW = _checked(depth_HW, camera).astype(np.float32, copy=False)
     with np.errstate(invalid="ignore"):
         z_HW = np.where((depth_HW > 0.0) & (depth_HW < np.inf), depth_HW, np.float32(np.nan))
-    x_W, y_H = _ray_axes(camera)
+    x_W, y_H = ray_axes(camera)
     points_HW3 = np.empty((*z_HW.shape, 3), np.float32)
     np.multiply(z_HW, x_W[None, :], out=points_HW3[..., 0])
     np.multiply(z_HW, y_H[:, None], out=points_HW3[..., 1])
@@ -73,7 +73,7 @@ def range_to_depth(range_HW: npt.NDArray[Any], camera: CameraModel) -> Float32:
     """
     camera.require_undistorted("ray length to depth")
     range_HW = _checked(range_HW, camera).astype(np.float32, copy=False)
-    x_W, y_H = _ray_axes(camera, np.float64)
+    x_W, y_H = ray_axes(camera, np.float64)
     cosine_HW = (1.0 / np.sqrt(1.0 + x_W[None, :] ** 2 + y_H[:, None] ** 2)).astype(np.float32)
     return np.where(range_HW == 0.0, np.float32(np.nan), range_HW * cosine_HW).astype(np.float32, copy=False)
 
@@ -85,7 +85,9 @@ def _checked(image_HW: npt.NDArray[Any], camera: CameraModel) -> npt.NDArray[Any
     return image_HW
 
 
-def _ray_axes(camera: CameraModel, dtype: Any = np.float32) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def ray_axes(camera: CameraModel, dtype: Any = np.float32) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return x (W,) of the rays (x, y, 1) through every column of pixel centres and y (H,) through every row."""
+    camera.require_undistorted("ray axes")
     # Computed in float64: u - cx in float32 would lose the digits that a far point's position depends on.
     x_W = (np.arange(camera.width, dtype=np.float64) - camera.cx) / camera.fx
     y_H = (np.arange(camera.height, dtype=np.float64) - camera.cy) / camera.fy
@@ -93,7 +95,7 @@ def _ray_axes(camera: CameraModel, dtype: Any = np.float32) -> tuple[npt.NDArray
 
 
 def _build_rays(camera: CameraModel) -> Float32:
-    x_W, y_H = _ray_axes(camera)
+    x_W, y_H = ray_axes(camera)
     rays_HW3 = np.empty((camera.height, camera.width, 3), np.float32)
     rays_HW3[..., 0] = x_W[None, :]
     rays_HW3[..., 1] = y_H[:, None]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_anything_ros.camera import CameraModel
-from depth_anything_ros.geometry import ray_grid
+from depth_anything_ros.geometry import ray_axes
 from depth_anything_ros.preprocess import resize_to_network
 
 from .samples import DepthSample
@@ -101,8 +101,10 @@ def turned_view(sample: DepthSample, view: CameraModel, source_from_view: NDArra
     must stay in front of the source. Depth is along the view's own optical axis; pixels outside the source mirror the
     image and have no depth.
     """
-    rays = ray_grid(view).reshape(-1, 3) @ source_from_view.astype(np.float32).T
-    ahead = rays[:, 2].reshape(view.height, view.width)
+    # How far ahead of the source, along its axis, each ray of the view gets per metre along the view's own.
+    right, down, forward = source_from_view[2].astype(np.float32)
+    x_W, y_H = ray_axes(view)
+    ahead = (right * x_W + forward)[None, :] + (down * y_H)[:, None]
     matrix = sample.camera.K @ source_from_view @ np.linalg.inv(view.K)
     size = (view.width, view.height)
     image = cv2.warpPerspective(
