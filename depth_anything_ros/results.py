@@ -106,7 +106,7 @@ class ResultWriter:
                     write_ply(temporary, *finite_points(cloud))
                 self._num_ply += 1
         with _timed(timings_ms, "pictures"):
-            title = record.name + (" (the network was trained on this frame)" if record.trained else "")
+            title = record.name + (" (trained on)" if record.trained else "")
             self._pictures.add(title, result, record.reference_HW)
         self._folder.add_row(
             file, record.name, record.index, result.stamp_ns, int(record.trained), *_errors(record.comparison)
