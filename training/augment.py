@@ -49,7 +49,7 @@ def fit_sample(sample: DepthSample, *, height: int, width: int) -> DepthSample:
     """Resize to the network's size as the node does; depth by the nearest pixel, intrinsics scaled."""
     image = resize_to_network(sample.image_HW3, (height, width), INTERPOLATION)
     # Not INTER_NEAREST: it takes the upper left pixel of a cell, half a network pixel beside the image.
-    depth = cv2.resize(sample.depth_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    depth = np.asarray(cv2.resize(sample.depth_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.float32)
     return _with(sample, image, depth, sample.camera.scaled_to(width=width, height=height))
 
 
@@ -91,7 +91,7 @@ def random_view(sample: DepthSample, config: AugmentConfig, rng: np.random.Gener
     limits = np.array([*(free.clip(0) + config.max_turn_deg), config.max_roll_deg])
     pitch, yaw, roll = np.radians(rng.uniform(-1, 1, 3) * limits)
     turn, about_axis = (cv2.Rodrigues(np.array(vector))[0] for vector in ([pitch, yaw, 0.0], [0.0, 0.0, roll]))
-    return turned_view(sample, view, turn @ about_axis)
+    return turned_view(sample, view, np.asarray(turn @ about_axis, np.float64))
 
 
 def turned_view(sample: DepthSample, view: CameraModel, source_from_view: NDArray[np.float64]) -> DepthSample:
@@ -118,7 +118,7 @@ def turned_view(sample: DepthSample, view: CameraModel, source_from_view: NDArra
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=float("nan"),
     )
-    return _with(sample, image, depth / ahead, view)
+    return _with(sample, np.asarray(image, np.uint8), np.asarray(depth / ahead, np.float32), view)
 
 
 def perturb_colour(image_HW3: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -140,7 +140,7 @@ def perturb_colour(image_HW3: NDArray[np.uint8], config: AugmentConfig, rng: np.
     if rng.random() < config.grey:
         image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     if rng.random() < config.blur:
-        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.5)))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.5))), np.float32)
     if rng.random() < config.noise:
         image = image + rng.normal(0, rng.uniform(0.005, 0.03), size=image.shape).astype(np.float32)
     return np.asarray(np.clip(image * 255.0 + 0.5, 0, 255), np.uint8)

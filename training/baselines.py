@@ -31,9 +31,8 @@ def training_map(samples: Sequence[DepthSample], reduce: Callable[..., NDArray[n
     seen = np.isfinite(stack).any(axis=0)
     values = np.full(MAP_SIZE, np.nan, np.float32)
     values[seen] = reduce(stack[:, seen], axis=0)
-    nearest = cv2.distanceTransformWithLabels((~seen).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[
-        1
-    ]
+    unseen = np.asarray(~seen, np.uint8)
+    nearest = cv2.distanceTransformWithLabels(unseen, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[1]
     lookup = np.zeros(int(nearest.max()) + 1, np.float32)
     lookup[nearest[seen]] = values[seen]
     filled = np.ascontiguousarray(lookup[nearest])
@@ -79,7 +78,7 @@ def other_images(
         def swap(donor: DepthSample) -> Predictor:
             def from_donor(sample: DepthSample) -> NDArray[np.float32]:
                 size = (sample.camera.width, sample.camera.height)
-                image = np.asarray(cv2.resize(donor.image_HW3, size, interpolation=cv2.INTER_AREA))
+                image = np.asarray(cv2.resize(donor.image_HW3, size, interpolation=cv2.INTER_AREA), np.uint8)
                 return predict(DepthSample(image, sample.depth_HW, sample.camera, sample.source, sample.sky_known))
 
             return from_donor

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from depth_anything_ros.errors import SourceError
-from depth_anything_ros.metrics import depth_metrics
+from depth_anything_ros.metrics import Alignment, depth_metrics
 from depth_anything_ros.networks import DepthNetwork
 from depth_anything_ros.preprocess import network_size
 from depth_anything_ros.spec import ResizeRule
@@ -23,6 +23,7 @@ from .augment import fit_sample
 from .samples import DepthSample
 
 Predictor = Callable[[DepthSample], NDArray[np.float32]]
+ALIGNMENTS: tuple[tuple[str, Alignment], ...] = (("", "none"), ("median_", "median"))
 
 
 def network_predictor(network: DepthNetwork, rule: ResizeRule) -> Predictor:
@@ -47,7 +48,7 @@ def score(predict: Predictor, samples: Sequence[DepthSample], *, max_depth_m: fl
     for sample in samples:
         prediction = predict(sample)
         row: dict[str, float] = {}
-        for prefix, alignment in (("", "none"), ("median_", "median")):
+        for prefix, alignment in ALIGNMENTS:
             metrics = depth_metrics(
                 prediction, sample.depth_HW, min_depth_m=0.1, max_depth_m=max_depth_m, alignment=alignment
             )
