@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 # Arrays are views of the memory: cheap, but a stream of images of ever new sizes must not gather them for ever.
 _MAX_SHAPES = 256
+# A depth image of 8 megapixels. Of larger ones nothing is kept, so that a stray huge frame does not stay in memory.
+_MAX_POOLED_BYTES = 32 * 2**20
 
 
 class Scratch(threading.local):
@@ -86,7 +88,9 @@ class BufferPool:
 def message_array(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Return a float32 array in memory that a message can take as it is (see :func:`message_data`); the content is
     arbitrary, and nobody else holds it."""
-    return _pool(4 * math.prod(shape)).take()[1].reshape(shape)
+    num_bytes = 4 * math.prod(shape)
+    pool = _pool(num_bytes) if num_bytes <= _MAX_POOLED_BYTES else BufferPool(num_bytes)
+    return pool.take()[1].reshape(shape)
 
 
 def message_data(pixels: npt.NDArray[Any]) -> array[int] | None:
@@ -101,7 +105,7 @@ def message_data(pixels: npt.NDArray[Any]) -> array[int] | None:
     return owner if pixels.nbytes == len(owner) else None
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _pool(num_bytes: int) -> BufferPool:
     return BufferPool(num_bytes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import numpy as np
 
@@ -128,3 +129,17 @@ def test_a_part_or_a_rearrangement_of_a_buffer_is_no_whole_message() -> None:
     for other in (pixels[1:], pixels[:, ::2], pixels.T, pixels[::-1], pixels.copy()):
         assert message_data(other) is None
     assert message_data(np.frombuffer(bytes(8), np.uint8)) is None
+
+
+def test_the_memory_of_a_huge_message_array_is_not_kept() -> None:
+    pixels = message_array((4097, 2048))
+    data = message_data(pixels)
+    assert data is not None
+    left = weakref.ref(data)
+    del pixels, data
+    assert left() is None
+
+
+def test_the_memory_of_a_message_array_is_used_again() -> None:
+    addresses = {message_array((480, 640)).ctypes.data for _ in range(20)}
+    assert len(addresses) <= 2
