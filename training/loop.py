@@ -60,6 +60,7 @@ def fit(
         ThreadPoolExecutor(max_workers=1) as loader,
         tqdm(total=config.steps, initial=step, desc=config.name, unit="step", dynamic_ncols=True) as progress,
     ):
+        # The next batch is made while this one is learnt from, or a core would wait for it.
         upcoming = loader.submit(stream.batch, step)
         while step < config.steps and not stop.requested:
             for option in optimiser.param_groups:
