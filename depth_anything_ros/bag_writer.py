@@ -26,15 +26,7 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin
 
-from .bag.messages import (
-    DISTRIBUTION,
-    camera_info_message,
-    cloud_message,
-    depth_message,
-    header_of,
-    image_message,
-    pack,
-)
+from .bag.messages import DISTRIBUTION, MESSAGES, pack
 from .bag.reader import message_types
 from .bag.safe_mcap import SafeWriter
 from .depth_frame import DepthFrame
@@ -129,14 +121,14 @@ class BagWriter:
             raise OutputError(f"{self.path} was closed; a frame came after that")
         if not 0 <= frame.stamp_ns < _MAX_STAMP_NS:
             raise OutputError(f"stamp {frame.stamp_ns} ns does not fit into a ROS message; accepted: 0 to 2^31 s")
-        header = header_of(frame)
-        messages = [(DEPTH_TOPIC, depth_message(header, frame))]
+        header = MESSAGES.header_of(frame)
+        messages = [(DEPTH_TOPIC, MESSAGES.depth(header, frame))]
         if frame.camera is not None:
-            messages.append((CAMERA_INFO_TOPIC, camera_info_message(header, frame.camera)))
+            messages.append((CAMERA_INFO_TOPIC, MESSAGES.camera_info(header, frame.camera)))
         if cloud is not None:
-            messages.append((POINTS_TOPIC, cloud_message(header, cloud)))
+            messages.append((POINTS_TOPIC, MESSAGES.cloud(header, cloud)))
         if with_image:
-            messages.append((IMAGE_TOPIC, image_message(header, frame)))
+            messages.append((IMAGE_TOPIC, MESSAGES.image(header, frame.image_HW3)))
         packed = [(self._connection(topic, message), frame.stamp_ns, pack(message)) for topic, message in messages]
         with _uninterrupted():
             self.num_frames += 1

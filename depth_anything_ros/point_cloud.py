@@ -8,6 +8,7 @@ keeps its place as a point of NaN.
 from __future__ import annotations
 
 import importlib
+import math
 from array import array
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -24,6 +25,9 @@ from .scratch import BufferPool, Scratch
 
 OPEN3D_SYSTEM_PACKAGES = ("libegl1", "libx11-6", "libgl1", "libusb-1.0-0", "libudev1")
 """Debian and Ubuntu packages with the system libraries that Open3D's wheel links to but does not bring."""
+
+MAX_POINTS = 80_000
+"""Points of a cloud whose stride nobody chose: what a costmap on a robot's CPU takes without falling behind."""
 
 _FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
 # With alpha 0xff a red above 127 would make the colour's float a NaN, which readers that skip NaN would drop.
@@ -150,6 +154,11 @@ class CloudBuilder:
             if np.fmin.reduce(z_HW, axis=None) <= 0.0:
                 z_HW[z_HW <= 0.0] = np.nan
         return z_HW
+
+
+def default_stride(camera: CameraModel) -> int:
+    """Return the smallest stride that gives at most ``MAX_POINTS`` points of a camera's image."""
+    return max(1, math.ceil(math.sqrt(camera.width * camera.height / MAX_POINTS)))
 
 
 def finite_points(cloud: PointCloudData) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8] | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import math
 import shlex
 import time
 from collections import OrderedDict
@@ -22,11 +21,10 @@ from depth_anything_ros.errors import OutputError
 from depth_anything_ros.outputs import OutputFolder, atomic_path, write_depth
 from depth_anything_ros.pictures import Pictures
 from depth_anything_ros.ply import write_ply
-from depth_anything_ros.point_cloud import CloudBuilder, PointCloudData, finite_points, load_open3d
+from depth_anything_ros.point_cloud import CloudBuilder, PointCloudData, default_stride, finite_points, load_open3d
 from depth_anything_ros.reference import FrameComparison
 from depth_anything_ros.report import counted
 
-_MAX_POINTS = 80_000
 _MAX_BUILDERS = 4
 _COLUMNS = ("file", "name", "index", "stamp_ns", "trained_on", "abs_rel", "abs_rel_median_scaled")
 
@@ -155,8 +153,7 @@ class ResultWriter:
     def _builder(self, camera: CameraModel) -> CloudBuilder:
         builder = self._builders.pop(camera, None)
         if builder is None:
-            stride = self._options.stride or max(1, math.ceil(math.sqrt(camera.width * camera.height / _MAX_POINTS)))
-            builder = CloudBuilder(camera, stride=stride)
+            builder = CloudBuilder(camera, stride=self._options.stride or default_stride(camera))
         self._builders[camera] = builder
         while len(self._builders) > _MAX_BUILDERS:
             self._builders.popitem(last=False)
