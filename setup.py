@@ -26,6 +26,11 @@ def read_version() -> str:
     return found.group(1)
 
 
+def files_in(folder: str) -> list[str]:
+    """Files of a folder of the checkout, relative to its root, in a fixed order."""
+    return sorted(f"{folder}/{path.name}" for path in (ROOT / folder).iterdir() if path.is_file())
+
+
 def opencv_requirement() -> list[str]:
     """OpenCV from pip, unless there is one already: two in one process break each other.
 
@@ -41,6 +46,16 @@ def opencv_requirement() -> list[str]:
     return ["opencv-python-headless>=4.5.4,<5"]
 
 
+# Where cyclonedds has wheels. Elsewhere (Jetson) pip would fail on its sources; there the extra is empty, and the node
+# says that it needs ROS 2.
+DDS_WHEELS = (
+    "python_version < '3.14' and (sys_platform == 'linux' and platform_machine == 'x86_64'"
+    " or sys_platform == 'darwin' and platform_machine == 'arm64'"
+    " or sys_platform == 'win32' and platform_machine == 'AMD64')"
+)
+# Below 12: it stands on calls that are no public interface of cyclonedds; the tests of embedded/ hold them.
+DDS = [f"cyclonedds>=11.0.1,<12; {DDS_WHEELS}"]
+VIEW = ["foxglove-sdk>=0.30.3"]
 # torch without a version: which build fits is the user's choice, and scripts/test installs the CPU build first.
 NETWORK = ["torch", "transformers>=5.23,<6", "onnx>=1.16"]
 
@@ -67,12 +82,13 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
+        *((f"share/{NAME}/{folder}", files_in(folder)) for folder in ("launch", "config", "constraints")),
     ],
     zip_safe=False,
     install_requires=[
         "numpy>=1.21,<3",
         *opencv_requirement(),
-        "onnxruntime>=1.17",
+        "onnxruntime>=1.12.1",  # the newest that takes NumPy 1.21.5, as Ubuntu 22.04 has it
         "rosbags>=0.11.9,<0.12",
         "pyyaml>=5.4",
         "tqdm>=4.57",
@@ -80,14 +96,18 @@ setup(
     extras_require={
         "openvino": ["openvino>=2025.0"],
         "cloud": ["open3d>=0.18"],
+        "dds": DDS,
+        "view": VIEW,
         "convert": NETWORK,
         "train": [*NETWORK, "safetensors>=0.4"],
         "test": [
             *("pytest>=7.4", "hypothesis>=6.80"),
             *("mcap>=1.2.1", "mcap-ros2-support>=0.5"),
             *("ruff>=0.12", "mypy>=1.15", "types-PyYAML"),
-            "setuptools>=70.1",
+            *("setuptools>=70.1", "packaging>=23"),
+            *(*DDS, *VIEW),
         ],
     },
-    entry_points={"console_scripts": [f"{NAME} = {NAME}.cli:main"]},
+    # depth_node is what `ros2 run` and the launch files start; `depth_anything_ros node` is the same node.
+    entry_points={"console_scripts": [f"{NAME} = {NAME}.cli:main", f"depth_node = {NAME}.node:main"]},
 )
