@@ -117,7 +117,7 @@ def describe_machine() -> dict[str, Any]:
             "native bf16": any(flag in flags for flag in _BF16_FLAGS),
         },
         "libraries": {name: _installed(name, brought_by, extra) for name, brought_by, extra in _LIBRARIES},
-        "ros": _ros(),
+        "live": _live(),
     }
     try:
         with load_engine("starter") as engine:
@@ -168,10 +168,12 @@ def _installed(name: str, distributions: tuple[str, ...], extra: str) -> str:
     return f"not installed; pip install 'depth_anything_ros[{extra}]'" if extra else "not installed, but needed"
 
 
-def _ros() -> str:
-    if importlib.util.find_spec("rclpy") is None:
-        return "not found (not needed for run, info and bench)"
-    return f"rclpy found, ROS_DISTRO={os.environ.get('ROS_DISTRO', 'not set')}"
+def _live() -> str:
+    """What node, play and watch would run on."""
+    if importlib.util.find_spec("rclpy") is not None:
+        return f"ROS 2 {os.environ.get('ROS_DISTRO', '(ROS_DISTRO is not set)')}, rclpy"
+    cyclonedds = _installed("cyclonedds", ("cyclonedds",), "dds")
+    return f"no ROS 2 here; Cyclone DDS on its wire format: {cyclonedds}"
 
 
 def _num_cores() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -122,3 +123,16 @@ def test_plane_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_not_there(name: str, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["info", str(tmp_path / name)]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_what_the_live_commands_run_on_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed: set[str] = set()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name in installed else None)
+    main(["info", "--json"])
+    assert "Cyclone DDS on its wire format" in json.loads(capsys.readouterr().out)["live"]
+    installed.add("rclpy")
+    monkeypatch.setenv("ROS_DISTRO", "jazzy")
+    main(["info", "--json"])
+    assert json.loads(capsys.readouterr().out)["live"] == "ROS 2 jazzy, rclpy"

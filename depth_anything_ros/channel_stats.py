@@ -1,0 +1,89 @@
+"""What a camera of the node has received, given out and dropped; filled by two threads, read by diagnostics."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from .report import percentiles_ms
+
+_MAX_SAMPLES = 512
+
+SUPERSEDED = "a newer frame came first"
+"""Cause of a drop that is no fault: the camera is faster than the engine."""
+
+
+@dataclass(frozen=True)
+class StatsReport:
+    """One period of a camera. Rates in 1/s, times in ms by stage and percentile."""
+
+    received: int
+    published: int
+    rate_in: float
+    rate_out: float
+    drops: dict[str, int]
+    new_drops: dict[str, int]
+    """Those of this period."""
+    last_drop: dict[str, str]
+    """What exactly was wrong with the last frame of each cause."""
+    times_ms: dict[str, dict[str, float]]
+
+
+@dataclass
+class ChannelStats:
+    """Counters of one camera since the node was activated. Thread-safe."""
+
+    received: int = 0
+    published: int = 0
+    drops: Counter[str] = field(default_factory=Counter)
+    last_drop: dict[str, str] = field(default_factory=dict)
+    last_stamp_ns: int | None = None
+    stamps_back: int = 0
+    _samples_ms: dict[str, deque[float]] = field(default_factory=dict)
+    _before: tuple[float, int, int] | None = None
+    _drops_before: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count_received(self, stamp_ns: int) -> None:
+        """Count an image that arrived."""
+        with self._lock:
+            self.received += 1
+            if self.last_stamp_ns is not None and stamp_ns < self.last_stamp_ns:
+                self.stamps_back += 1
+            self.last_stamp_ns = stamp_ns
+
+    def count_drop(self, cause: str, detail: str = "") -> bool:
+        """Count an image that gave no depth; True if the cause is new, so that it is said once."""
+        with self._lock:
+            self.drops[cause] += 1
+            self.last_drop[cause] = detail
+            return self.drops[cause] == 1
+
+    def count_published(self, times_ms: dict[str, float]) -> None:
+        """Count a frame that was given out, with its times by stage [ms]."""
+        with self._lock:
+            self.published += 1
+            for stage, milliseconds in times_ms.items():
+                self._samples_ms.setdefault(stage, deque(maxlen=_MAX_SAMPLES)).append(milliseconds)
+
+    def report(self, now_s: float) -> StatsReport:
+        """Return the totals and the rates since the last report; ``now_s`` is of a monotonic clock [s]."""
+        with self._lock:
+            rate_in = rate_out = 0.0
+            if self._before is not None and now_s > self._before[0]:
+                elapsed = now_s - self._before[0]
+                rate_in = (self.received - self._before[1]) / elapsed
+                rate_out = (self.published - self._before[2]) / elapsed
+            self._before = (now_s, self.received, self.published)
+            new_drops, self._drops_before = self.drops - self._drops_before, self.drops.copy()
+            return StatsReport(
+                received=self.received,
+                published=self.published,
+                rate_in=rate_in,
+                rate_out=rate_out,
+                drops=dict(self.drops),
+                new_drops=dict(new_drops),
+                last_drop=dict(self.last_drop),
+                times_ms={stage: percentiles_ms(list(samples)) for stage, samples in self._samples_ms.items()},
+            )

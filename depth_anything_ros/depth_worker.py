@@ -1,0 +1,197 @@
+"""The one thread that makes depth: the newest image of every camera, in one batch, published once or not at all."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .camera import CameraModel
+from .camera_channel import Arrival, CameraChannel
+from .depth_frame import CameraFrame, DepthFrame
+from .errors import CameraError, EngineError, ImageError
+from .frame_publisher import FramePublisher
+from .pipeline import DepthPipeline
+
+BAD_IMAGE = "image cannot be used"
+BAD_CAMERA = "image and camera_info do not fit"
+ENGINE_ERROR = "engine error"
+NOBODY_LISTENS = "nobody listens any more"
+
+
+@dataclass
+class _Job:
+    channel: CameraChannel
+    publisher: FramePublisher
+    arrival: Arrival
+    frame: CameraFrame
+    decode_ms: float
+
+
+class DepthWorker:
+    """Runs a pipeline over the newest images of some cameras, in a thread of its own.
+
+    Parameters
+    ----------
+    pipeline: may be replaced at any time; the next frame uses the new one.
+    values: the node's parameters; replaced as a whole when they change.
+    now_ns: the clock that stamps are of [ns].
+    log_error: receives one line per engine error.
+    is_alive: whether ROS is; after its end, publishing fails and is no fault.
+
+    ``failure`` holds the reason after ``max_failures`` engine errors in a row; nothing is processed from then on.
+    """
+
+    def __init__(
+        self,
+        pipeline: DepthPipeline,
+        values: Mapping[str, Any],
+        *,
+        now_ns: Callable[[], int],
+        log_error: Callable[[str], None],
+        is_alive: Callable[[], bool],
+    ) -> None:
+        self.pipeline, self.values = pipeline, values
+        self.failure = ""
+        self.num_failures = 0
+        self._now_ns, self._log_error, self._is_alive = now_ns, log_error, is_alive
+        self._channels: list[tuple[CameraChannel, FramePublisher]] = []
+        self._something_came = threading.Condition()
+        self._is_stopping = False
+        self._has_news = False
+        self._failures_in_a_row = 0
+        self._warm: set[CameraModel] = set()
+        self._thread = threading.Thread(target=self._work, name="depth worker", daemon=True)
+
+    def start(self, channels: Sequence[CameraChannel]) -> None:
+        """Begin to serve the cameras, which are open."""
+        self._channels = [(channel, FramePublisher(channel.publishers)) for channel in channels]
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that an image or intrinsics have come."""
+        with self._something_came:
+            self._has_news = True
+            self._something_came.notify()
+
+    def stop(self) -> None:
+        """End the thread after the frame in work, and wait for that."""
+        with self._something_came:
+            self._is_stopping = True
+            self._something_came.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._something_came:
+                if not self._has_news and not self._is_stopping:
+                    self._something_came.wait(self._soonest_s())
+                if self._is_stopping or self.failure:
+                    return
+                self._has_news = False
+            jobs = [job for channel, publisher in self._channels if (job := self._next_job(channel, publisher))]
+            if jobs:
+                self._process(jobs)
+            else:
+                self._warm_up()
+
+    def _soonest_s(self) -> float | None:
+        """Seconds until a frame that is held back by ``max_rate`` is due; None if none is."""
+        now_s = time.monotonic()
+        waits = [wait for channel, _ in self._channels if (wait := channel.ready_in(now_s)) is not None]
+        return min(waits, default=None)
+
+    def _next_job(self, channel: CameraChannel, publisher: FramePublisher) -> _Job | None:
+        start_s = time.monotonic()
+        arrival = channel.take(start_s)
+        if arrival is None:
+            return None
+        try:
+            frame = channel.decode(arrival)
+        except ImageError as error:
+            channel.drop(BAD_IMAGE, str(error))
+        except CameraError as error:
+            channel.drop(BAD_CAMERA, str(error))
+        except Exception as error:  # whatever a message holds, it must not end the node
+            channel.drop(BAD_IMAGE, f"{type(error).__name__}: {error}")
+        else:
+            return _Job(channel, publisher, arrival, frame, (time.monotonic() - start_s) * 1e3)
+        return None
+
+    def _warm_up(self) -> None:
+        """Make the engine ready for cameras that are known but have sent no image yet, alone and all together.
+
+        Compiling for a new size takes about a second, which the first frame would come late.
+        """
+        cameras = [channel.camera for channel, _ in self._channels]
+        known = [camera for camera in cameras if camera is not None]
+        cold = [camera for camera in known if camera not in self._warm]
+        if not cold:
+            return
+        self._warm.update(cold)
+        groups = [[camera] for camera in cold] + ([known] if len(known) > 1 else [])
+        try:
+            for group in groups:
+                self.pipeline.run([CameraFrame(np.zeros((c.height, c.width, 3), np.uint8), c, 0, "") for c in group])
+        except (CameraError, ImageError):
+            return  # said with the first image
+        except Exception as error:
+            self._count_failure([], error)
+
+    def _process(self, jobs: list[_Job]) -> None:
+        try:
+            results = self.pipeline.run([job.frame for job in jobs])
+        except (CameraError, ImageError) as error:
+            if len(jobs) == 1:
+                jobs[0].channel.drop(BAD_CAMERA, str(error))
+                return
+            for job in jobs:  # one camera's frame does not take those of the others with it
+                self._process([job])
+            return
+        except Exception as error:
+            self._count_failure(jobs, error)
+            return
+        self._failures_in_a_row = 0
+        self._warm.update(job.frame.camera for job in jobs if job.frame.camera is not None)
+        for job, result in zip(jobs, results, strict=True):
+            self._publish(job, result)
+
+    def _publish(self, job: _Job, result: DepthFrame) -> None:
+        start_s = time.monotonic()
+        try:
+            was_wanted = job.publisher.publish(result, self.values)
+        except Exception as error:
+            if self._is_alive():
+                job.channel.drop("cannot be published", f"{type(error).__name__}: {error}")
+            return
+        if not was_wanted:
+            job.channel.stats.count_drop(NOBODY_LISTENS)
+            return
+        end_s = time.monotonic()
+        job.channel.stats.count_published(
+            {
+                "decode": job.decode_ms,
+                **result.timings_ms,
+                "publish": (end_s - start_s) * 1e3,
+                "received to published": (end_s - job.arrival.arrived_s) * 1e3,
+                "age": (self._now_ns() - job.arrival.stamp_ns) / 1e6,
+            }
+        )
+
+    def _count_failure(self, jobs: list[_Job], error: Exception) -> None:
+        for job in jobs:
+            job.channel.stats.count_drop(ENGINE_ERROR, str(error))
+        self.num_failures += 1
+        self._failures_in_a_row += 1
+        text = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+        self._log_error(f"engine error {self._failures_in_a_row} in a row: {text}")
+        if not isinstance(error, EngineError):
+            self._log_error("".join(traceback.format_exception(error)))
+        if self._failures_in_a_row >= self.values["max_failures"]:
+            self.failure = f"{self._failures_in_a_row} engine errors in a row, the last: {text}"

@@ -1,0 +1,242 @@
+"""The worker: batches, one bad frame, failing engines, stopping."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from depth_anything_ros.camera import CameraModel
+from depth_anything_ros.channel_stats import ChannelStats
+from depth_anything_ros.depth_frame import CameraFrame
+from depth_anything_ros.engine import load_engine
+from depth_anything_ros.errors import EngineError, ImageError
+from depth_anything_ros.params import check_values
+from depth_anything_ros.pipeline import DepthPipeline
+from tests.worlds import FakePublisher, require_world
+
+require_world()
+
+from depth_anything_ros.camera_channel import Arrival  # noqa: E402
+from depth_anything_ros.depth_worker import BAD_IMAGE, ENGINE_ERROR, NOBODY_LISTENS, DepthWorker  # noqa: E402
+
+
+class FakeChannel:
+    """Hands out the stamps it was given, one at a time; a negative stamp is an image that cannot be decoded."""
+
+    def __init__(self, *stamps: int, width: int = 32, listens: bool = True) -> None:
+        self.waiting, self.width = list(stamps), width
+        self.stats = ChannelStats()
+        self.publisher = FakePublisher("depth/image", None, num_subscriptions=int(listens))
+        self.publishers = {"depth_image": self.publisher}
+        self.camera: CameraModel | None = None
+
+    def ready_in(self, now_s: float) -> float | None:
+        return 0.0 if self.waiting else None
+
+    def take(self, now_s: float) -> Arrival | None:
+        return Arrival(None, now_s, self.waiting.pop(0)) if self.waiting else None
+
+    def decode(self, arrival: Arrival) -> CameraFrame:
+        if arrival.stamp_ns == -1:
+            raise ImageError("step 3 is too small")
+        if arrival.stamp_ns == -2:
+            raise ZeroDivisionError("a message nobody thought of")
+        camera = CameraModel(self.width, 28, 30.0, 30.0, 15.5, 13.5)
+        return CameraFrame(np.zeros((28, self.width, 3), np.uint8), camera, arrival.stamp_ns, "c")
+
+    def drop(self, cause: str, detail: str) -> None:
+        self.stats.count_drop(cause, detail)
+
+    @property
+    def stamps_out(self) -> list[int]:
+        return [message.header.stamp.nanosec for message in self.publisher.sent]
+
+
+class FakeEngine:
+    """The exact plane, with something done before each call; keeps the batch sizes."""
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        self._plane = load_engine("plane:")
+        self.spec, self.info = self._plane.spec, self._plane.info
+        self.before, self.batches = before, []
+
+    def infer(self, images_nhw3: np.ndarray) -> np.ndarray:
+        self.batches.append(len(images_nhw3))
+        self.before()
+        return self._plane.infer(images_nhw3)
+
+
+class Rig:
+    def __init__(self, engine: Any, *channels: FakeChannel, is_alive: bool = True, **values: Any) -> None:
+        self.errors: list[str] = []
+        self.channels = channels
+        self.worker = DepthWorker(
+            DepthPipeline(engine),
+            check_values(values),
+            now_ns=lambda: 10_000_000,
+            log_error=self.errors.append,
+            is_alive=lambda: is_alive,
+        )
+
+    def __enter__(self) -> Rig:
+        self.worker.start(self.channels)  # type: ignore[arg-type]
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.worker.stop()
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        end_s = time.monotonic() + 10.0
+        while not condition():
+            assert time.monotonic() < end_s, "nothing came within 10 s"
+            time.sleep(0.002)
+
+
+def test_every_image_gives_one_depth_with_its_stamp():
+    channel = FakeChannel(1, 2, 3)
+    with Rig(FakeEngine(), channel) as rig:
+        rig.until(lambda: len(channel.publisher.sent) == 3)
+    assert channel.stamps_out == [1, 2, 3]
+    times = channel.stats.report(0.0).times_ms
+    assert {"decode", "engine", "publish", "received to published", "age"} <= set(times)
+    assert times["age"]["max"] == pytest.approx(10.0, abs=0.001)  # 10 ms after stamps of a few ns
+
+
+def test_cameras_of_one_network_size_go_through_the_engine_together():
+    front, left = FakeChannel(1), FakeChannel(2)
+    engine = FakeEngine()
+    with Rig(engine, front, left) as rig:
+        rig.until(lambda: bool(front.publisher.sent and left.publisher.sent))
+    assert engine.batches == [2]
+    assert (front.stamps_out, left.stamps_out) == ([1], [2])
+
+
+def test_a_bad_frame_takes_no_other_with_it():
+    front, left = FakeChannel(-1, 2), FakeChannel(3, -2, 4)
+    with Rig(FakeEngine(), front, left) as rig:
+        rig.until(lambda: len(front.publisher.sent) + len(left.publisher.sent) == 3)
+    assert (front.stamps_out, left.stamps_out) == ([2], [3, 4])
+    assert front.stats.last_drop == {BAD_IMAGE: "step 3 is too small"}
+    assert left.stats.last_drop == {BAD_IMAGE: "ZeroDivisionError: a message nobody thought of"}
+
+
+def test_an_engine_error_drops_the_frame_and_the_next_one_is_fine():
+    def fail_once() -> None:
+        if len(engine.batches) == 1:
+            raise EngineError("out of memory")
+
+    engine = FakeEngine(fail_once)
+    channel = FakeChannel(1, 2)
+    with Rig(engine, channel) as rig:
+        rig.until(lambda: channel.stamps_out == [2])
+        assert rig.worker.failure == ""
+    assert channel.stats.last_drop == {ENGINE_ERROR: "out of memory"}
+    assert rig.errors == ["engine error 1 in a row: out of memory"]
+
+
+@pytest.mark.parametrize("error", [EngineError("lost device"), RuntimeError("a bug")])
+def test_errors_in_a_row_end_the_work_with_the_reason(error):
+    def fail() -> None:
+        raise error
+
+    channel = FakeChannel(*range(10))
+    with Rig(FakeEngine(fail), channel, max_failures=3) as rig:
+        rig.until(lambda: rig.worker.failure != "")
+    assert rig.worker.failure.startswith("3 engine errors in a row, the last: ")
+    assert str(error) in rig.worker.failure
+    assert len(channel.waiting) == 7
+    assert channel.publisher.sent == []
+
+
+def test_what_nobody_listens_to_any_more_is_counted():
+    channel = FakeChannel(1, listens=False)
+    with Rig(FakeEngine(), channel) as rig:
+        rig.until(lambda: channel.stats.drops == {NOBODY_LISTENS: 1})
+
+
+@pytest.mark.parametrize(("is_alive", "counted"), [(True, {"cannot be published": "no memory"}), (False, {})])
+def test_a_failing_publisher_does_not_end_the_worker(is_alive, counted):
+    channel = FakeChannel(1, 2)
+    working = channel.publisher.publish
+
+    def publish(message: Any) -> None:
+        if message.header.stamp.nanosec == 1:
+            raise RuntimeError("no memory")
+        working(message)
+
+    channel.publisher.publish = publish  # type: ignore[method-assign]
+    with Rig(FakeEngine(), channel, is_alive=is_alive) as rig:
+        rig.until(lambda: channel.stamps_out == [2])
+    assert channel.stats.last_drop == {cause: f"RuntimeError: {text}" for cause, text in counted.items()}
+
+
+def test_an_idle_worker_sleeps_until_it_is_woken():
+    channel = FakeChannel()
+    engine = FakeEngine()
+    with Rig(engine, channel) as rig:
+        cpu_s, wall_s = time.process_time(), time.monotonic()
+        time.sleep(0.2)
+        assert time.process_time() - cpu_s < 0.5 * (time.monotonic() - wall_s)
+        channel.waiting.append(5)
+        rig.worker.wake()
+        rig.until(lambda: channel.stamps_out == [5])
+
+
+def test_the_engine_is_made_ready_for_a_camera_before_its_first_image():
+    front, left = FakeChannel(), FakeChannel(width=64)
+    engine = FakeEngine()
+    with Rig(engine, front, left) as rig:
+        front.camera = CameraModel(32, 28, 30.0, 30.0, 15.5, 13.5)
+        rig.worker.wake()
+        rig.until(lambda: engine.batches == [1])
+        left.camera = CameraModel(32, 28, 31.0, 31.0, 15.5, 13.5)
+        rig.worker.wake()
+        rig.until(lambda: engine.batches == [1, 1, 2])
+        rig.worker.wake()
+        time.sleep(0.05)
+        assert len(engine.batches) == 3  # once is enough
+    assert front.publisher.sent == left.publisher.sent == []
+
+
+def test_an_engine_that_fails_while_it_is_made_ready_is_counted():
+    def fail() -> None:
+        raise EngineError("cannot compile")
+
+    channel = FakeChannel()
+    with Rig(FakeEngine(fail), channel) as rig:
+        channel.camera = CameraModel(32, 28, 30.0, 30.0, 15.5, 13.5)
+        rig.worker.wake()
+        rig.until(lambda: rig.errors == ["engine error 1 in a row: cannot compile"])
+
+
+def test_stopping_waits_for_the_frame_in_work_and_can_be_repeated():
+    entered, release = threading.Event(), threading.Event()
+
+    def block() -> None:
+        entered.set()
+        release.wait(10.0)
+
+    channel = FakeChannel(1, 2)
+    with Rig(FakeEngine(block), channel) as rig:
+        assert entered.wait(10.0)
+        threading.Timer(0.05, release.set).start()
+        rig.worker.stop()
+        assert channel.stamps_out == [1]
+        rig.worker.stop()
+    assert channel.waiting == [2]
+
+
+def test_new_values_hold_from_the_next_frame_on():
+    channel = FakeChannel(1)
+    with Rig(FakeEngine(), channel) as rig:
+        rig.until(lambda: len(channel.publisher.sent) == 1)
+        rig.worker.values = check_values({"depth_encoding": "16UC1"})
+        channel.waiting.append(2)
+        rig.worker.wake()
+        rig.until(lambda: len(channel.publisher.sent) == 2)
+    assert [message.encoding for message in channel.publisher.sent] == ["32FC1", "16UC1"]
