@@ -1,13 +1,13 @@
-"""The command line: ``run``, ``info`` and ``bench``. Options only; the work is in the module of each command.
+"""The command line. Options only; the work is in the module of each command.
 
-Exit codes: 0 done, 2 a mistake of the user's or nothing could be made (one line says which), 130 interrupted.
+Exit codes: 0 done, 2 a mistake of the user's or nothing could be made (one line says which), 130 interrupted. The live
+commands (``cli_live``) run until they are interrupted, and end with 0 then.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import math
 import os
 import sys
 import traceback
@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from depth_anything_ros import __version__
+from depth_anything_ros import __version__, cli_live
+from depth_anything_ros.cli_types import not_negative, positive, positive_int
 from depth_anything_ros.errors import DepthAnythingError
 
 PROG = "depth_anything_ros"
@@ -26,18 +27,29 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; argparse's own exits (help, mistakes) raise SystemExit."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["node"]:
+        return _guarded(lambda: cli_live.node(arguments[1:]), debug=False)
     parser, commands = _build_parser()
+    ros_arguments: list[str] = []
+    if arguments[:1] in (["play"], ["watch"]):
+        arguments, ros_arguments = cli_live.split_ros_arguments(arguments)
     _refuse_unknown_options(arguments, parser, commands)
     args = parser.parse_args(arguments)
+    args.ros_arguments = tuple(ros_arguments)
+    return _guarded(lambda: args.command_function(args), debug=args.debug)
+
+
+def _guarded(command: Callable[[], int], *, debug: bool) -> int:
+    """The exit code of a command; errors of this package and interruptions are one line, `debug` shows where."""
     try:
-        return int(args.command_function(args))
+        return int(command())
     except DepthAnythingError as error:
-        if args.debug:
+        if debug:
             traceback.print_exc()
         print(f"{PROG}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
-        if args.debug:
+        if debug:
             traceback.print_exc()
         print(f"{PROG}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -96,6 +108,8 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
         ("run", "depth, clouds, a bag and pictures from a recording", _add_run_arguments, _run),
         ("info", "what a bag or a network holds, or what this machine can do", _add_info_arguments, _info),
         ("bench", "how fast this machine is", _add_bench_arguments, _bench),
+        ("play", "publish a recording or a camera as camera topics", cli_live.add_play_arguments, cli_live.play),
+        ("watch", "rates, ages and a live picture of the topics", cli_live.add_watch_arguments, cli_live.watch),
     ):
         command = subparsers.add_parser(
             name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", allow_abbrev=False
@@ -104,6 +118,8 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         command.set_defaults(command_function=function)
         commands[name] = command
+    # Listed only: all that follows it goes to the node as it is.
+    subparsers.add_parser("node", help="the ROS node: live depth of a camera's topics", add_help=False)
     return parser, commands
 
 
@@ -132,27 +148,25 @@ def _add_run_arguments(parser: _Parser) -> None:
         help="the images are rectified: P of the CameraInfo holds (default: raw, K and D)",
     )
     source.add_argument(
-        "--every", metavar="N", type=_positive_int, default=1, help="take every Nth frame (default: all)"
+        "--every", metavar="N", type=positive_int, default=1, help="take every Nth frame (default: all)"
     )
-    source.add_argument("--max-frames", metavar="N", type=_positive_int, help="stop after N frames (default: all)")
+    source.add_argument("--max-frames", metavar="N", type=positive_int, help="stop after N frames (default: all)")
 
     network = parser.add_argument_group("network and metres")
     _add_network_arguments(network)
-    network.add_argument("--scale", metavar="F", type=_positive, default=1.0, help="multiply all depths (default: 1)")
-    network.add_argument("--min-depth", metavar="M", type=_positive, help="nearer is -Inf [m] (default: the network's)")
-    network.add_argument(
-        "--max-depth", metavar="M", type=_positive, help="farther is +Inf [m] (default: the network's)"
-    )
+    network.add_argument("--scale", metavar="F", type=positive, default=1.0, help="multiply all depths (default: 1)")
+    network.add_argument("--min-depth", metavar="M", type=positive, help="nearer is -Inf [m] (default: the network's)")
+    network.add_argument("--max-depth", metavar="M", type=positive, help="farther is +Inf [m] (default: the network's)")
     network.add_argument(
         "--edge-ratio",
         metavar="R",
-        type=_not_negative,
+        type=not_negative,
         help="drop flying pixels whose neighbours jump by more than this ratio; 0 keeps all (default: 0.1)",
     )
     network.add_argument(
         "--assumed-fov",
         metavar="DEG",
-        type=_positive,
+        type=positive,
         help="horizontal field of view where nothing is known (default: 60)",
     )
 
@@ -166,18 +180,18 @@ def _add_run_arguments(parser: _Parser) -> None:
     output.add_argument(
         "--stride",
         metavar="N",
-        type=_positive_int,
+        type=positive_int,
         help="points of every Nth pixel and row; 1 = all (default: at most 80,000 points)",
     )
     output.add_argument(
-        "--voxel", metavar="M", type=_positive, help="thin the clouds to one point a voxel [m]; needs Open3D"
+        "--voxel", metavar="M", type=positive, help="thin the clouds to one point a voxel [m]; needs Open3D"
     )
     output.add_argument(
         "--remove-outliers", action="store_true", help="drop points that are far from their neighbours; needs Open3D"
     )
     output.add_argument("--ply", action="store_true", help="also write clouds as PLY")
     output.add_argument(
-        "--ply-every", metavar="N", type=_positive_int, help="one PLY for N frames written; implies --ply (default: 10)"
+        "--ply-every", metavar="N", type=positive_int, help="one PLY for N frames written; implies --ply (default: 10)"
     )
     for name, what in (
         ("depth", "depth images"),
@@ -205,7 +219,7 @@ def _add_bench_arguments(parser: _Parser) -> None:
         " The comparisons with other implementations need a checkout of the repository: --full."
     )
     _add_network_arguments(parser)
-    parser.add_argument("--seconds", metavar="S", type=_positive, default=3.0, help="time for each row (default: 3)")
+    parser.add_argument("--seconds", metavar="S", type=positive, default=3.0, help="time for each row (default: 3)")
     parser.add_argument(
         "--full", action="store_true", help="then run benchmarks/overhead.py and benchmarks/engines.py of the checkout"
     )
@@ -220,7 +234,7 @@ def _add_network_arguments(group: argparse._ActionsContainer) -> None:
         help="what runs it (default: auto)",
     )
     group.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="default: auto")
-    group.add_argument("--threads", metavar="N", type=_positive_int, help="CPU threads (default: the engine's choice)")
+    group.add_argument("--threads", metavar="N", type=positive_int, help="CPU threads (default: the engine's choice)")
 
 
 def _refuse_unknown_options(arguments: list[str], parser: _Parser, commands: dict[str, _Parser]) -> None:
@@ -236,21 +250,3 @@ def _refuse_unknown_options(arguments: list[str], parser: _Parser, commands: dic
         if name.startswith("--") and name not in known and name not in ("--version",):
             nearest = difflib.get_close_matches(name[2:], [option[2:] for option in known], n=1, cutoff=0.5)
             command.error(f"unknown option {name}" + (f"; did you mean --{nearest[0]}?" if nearest else ""))
-
-
-def _number(kind: Callable[[str], float], accepted: Callable[[float], bool], words: str) -> Callable[[str], float]:
-    def convert(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not accepted(value):
-            raise argparse.ArgumentTypeError(f"{text!r}; accepted: {words}")
-        return value
-
-    return convert
-
-
-_positive_int = _number(int, lambda value: value >= 1, "a whole number of at least 1")
-_positive = _number(float, lambda value: 0 < value < math.inf, "a number above 0")
-_not_negative = _number(float, lambda value: 0 <= value < math.inf, "a number of at least 0")
