@@ -28,8 +28,10 @@ def modules_of(folder: str) -> dict[str, Path]:
     return found
 
 
-def imports_of(path: Path, package: str) -> Iterator[tuple[str, int]]:
+def imports_of(path: Path, package: str, *, at_top: bool = False) -> Iterator[tuple[str, int]]:
     """Absolute dotted names that a file imports anywhere in it, with the line; relative ones are resolved.
+
+    ``at_top`` leaves out what is imported inside functions only.
 
     ``from a import b`` gives ``a.b``: whether b is a module or a name in one is for the caller to tell. Imports for
     annotations only (``if TYPE_CHECKING:``) never run and are left out.
@@ -38,6 +40,9 @@ def imports_of(path: Path, package: str) -> Iterator[tuple[str, int]]:
     tree = ast.parse(path.read_text("utf-8"), str(path))
     guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     skipped = {inner for guard in guards for statement in guard.body for inner in ast.walk(statement)}
+    if at_top:
+        functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        skipped |= {inner for function in functions for inner in ast.walk(function)}
     for node in ast.walk(tree):
         if node in skipped:
             continue

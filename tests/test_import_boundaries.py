@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -17,6 +18,8 @@ HEAVY = frozenset(
         *(
             "rclpy",
             "launch",
+            "cyclonedds",
+            "foxglove",
             "rosbags",
             "lz4",
             "zstandard",
@@ -37,6 +40,9 @@ LEAVES: dict[str, frozenset[str]] = {
     "open3d_cloud": frozenset({"open3d"}),
     "bag": frozenset({"rosbags", "lz4", "zstandard"}),
     "bag_writer": frozenset({"rosbags"}),
+    "embedded": frozenset({"cyclonedds", "rosbags"}),
+    "ros": frozenset({"rclpy"}),
+    "watch_foxglove": frozenset({"foxglove", "rosbags"}),
     "networks": frozenset({"torch", "transformers", "onnx", "onnxscript", "onnxruntime"}),
 }
 # Small libraries of the base install that the core may import inside a function; its own import does without them.
@@ -47,16 +53,23 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
         "errors",
+        "domain parameter_spec embedded ros",
         "camera calibration spec metrics golden fingerprint scratch",
-        "encodings message_fields image_headers image_codec depth_codec rvl compressed_codec",
+        "encodings message_fields image_headers cdr_header image_codec depth_codec rvl compressed_codec",
         "preprocess geometry depth_frame rectify",
-        "point_cloud ply open3d_cloud filters resample scale",
+        "point_cloud ply open3d_cloud filters resample scale messages",
         "source_kind source_frame source media bag",
         "engine engines networks",
         "pipeline",
+        "params",
         "render splat outputs pictures bag_writer results reference report",
         "run frame_loop interrupt info bench",
-        "cli __main__",
+        "qos channel_stats diagnostics node_parameters",
+        "camera_channel frame_publisher depth_worker",
+        "node live_node",
+        "camera_device play play_schedule play_source",
+        "watch watch_feeds watch_foxglove watch_save watch_statistics watch_terminal watch_text watch_topics",
+        "cli cli_live cli_types __main__",
     )
 )
 # As far up as training may reach.
@@ -103,16 +116,17 @@ def full_name(module: str) -> str:
     return f"{PACKAGE}.{module}" if module else PACKAGE
 
 
-def inner_imports(module: str) -> set[str]:
-    """Modules of the package that a module of the package imports, anywhere in its text."""
+@cache
+def inner_imports(module: str, *, at_top: bool = False) -> frozenset[str]:
+    """Modules of the package that a module of the package imports, anywhere in its text or outside functions only."""
     known = modules_of(PACKAGE)
     targets = set()
-    for name, _ in imports_of(known[module], PACKAGE):
+    for name, _ in imports_of(known[module], PACKAGE, at_top=at_top):
         if name.partition(".")[0] != PACKAGE:
             continue
         inner = name.removeprefix(PACKAGE).removeprefix(".")
         targets.add(inner if inner in known else inner.rpartition(".")[0])
-    return targets - {""}
+    return frozenset(targets - {""})
 
 
 def layer_of(module: str) -> int | None:
@@ -121,8 +135,19 @@ def layer_of(module: str) -> int | None:
     return numbers[0] if len(numbers) == 1 else None
 
 
+def above_the_seam() -> set[str]:
+    """Modules that import the seam to ROS at their top, or one that does: they need one of its two worlds."""
+    known = modules_of(PACKAGE)
+    at_top = {module: inner_imports(module, at_top=True) for module in known}
+    above = {"ros"}
+    while more := {module for module, targets in at_top.items() if targets & above} - above:
+        above |= more
+    return above
+
+
 def test_the_core_imports_with_numpy_and_opencv_alone() -> None:
-    names = [full_name(module) for module in modules_of(PACKAGE) if leaf_of(module) is None and module != "__main__"]
+    without = above_the_seam() | {"__main__"}
+    names = [full_name(module) for module in modules_of(PACKAGE) if leaf_of(module) is None and module not in without]
     assert len(names) > 20
     result = import_blocked(names, {"numpy", "cv2", PACKAGE})
     assert result.returncode == 0, result.stderr
@@ -132,6 +157,17 @@ def test_the_blocker_blocks() -> None:
     result = import_blocked([full_name("bag.source")], {"numpy", "cv2", PACKAGE})
     assert result.returncode != 0
     assert "blocked: rosbags" in result.stderr
+
+
+def test_the_command_line_and_everything_below_the_node_do_without_ros() -> None:
+    assert not above_the_seam() & {"cli", "cli_live", "diagnostics", "channel_stats", "params", "messages", "pipeline"}
+
+
+def test_the_seam_alone_knows_both_worlds() -> None:
+    for module in modules_of(PACKAGE):
+        if covers("embedded", module) or module == "ros":
+            continue
+        assert not any(covers("embedded", target) for target in inner_imports(module)), module
 
 
 def test_heavy_libraries_are_imported_by_their_leaf_alone() -> None:

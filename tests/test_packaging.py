@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import configparser
 import email.message
-import email.parser
 import os
 import re
-import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -17,23 +15,10 @@ from pathlib import Path
 import pytest
 
 import depth_anything_ros
+from tests.built_wheel import DIST_INFO, build_wheel, read_metadata
 from tests.source_tree import REPOSITORY, modules_of, tracked_files
 
-DIST_INFO = f"depth_anything_ros-{depth_anything_ros.__version__}.dist-info"
 HEAVY = {"torch", "transformers", "tensorrt", "openvino", "open3d", "onnx"}
-
-
-def build_wheel(folder: Path, **environment: str) -> zipfile.ZipFile:
-    """Build a wheel from a copy of the tracked files, without the network."""
-    pytest.importorskip("setuptools", "70.1", reason="building needs setuptools 70.1 or newer (extra 'test')")
-    tree = folder / "tree"
-    for path in tracked_files():
-        (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / path, tree / path)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, tree]
-    result = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return zipfile.ZipFile(next(folder.glob("*.whl")))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 @pytest.fixture(scope="module")
 def metadata(wheel: zipfile.ZipFile) -> email.message.Message:
-    return email.parser.Parser().parsestr(wheel.read(f"{DIST_INFO}/METADATA").decode())
+    return read_metadata(wheel)
 
 
 def requirements(metadata: email.message.Message) -> dict[str, set[str]]:
@@ -103,15 +88,26 @@ def test_share_holds_the_package_manifest_and_the_index_marker(wheel: zipfile.Zi
     assert f"{share}/ament_index/resource_index/packages/depth_anything_ros" in names
 
 
+@pytest.mark.parametrize("folder", ["launch", "config", "constraints"])
+def test_share_holds_launch_files_and_configuration(wheel: zipfile.ZipFile, folder: str) -> None:
+    share = DIST_INFO.replace(".dist-info", ".data/data/share/depth_anything_ros")
+    expected = {f"{share}/{path.as_posix()}" for path in tracked_files() if path.parts[0] == folder}
+    assert expected
+    assert {name for name in wheel.namelist() if name.startswith(f"{share}/{folder}/")} == expected
+
+
 def test_licences_are_installed(wheel: zipfile.ZipFile) -> None:
     stems = {Path(name).name for name in wheel.namelist() if name.startswith(DIST_INFO)}
     assert {"LICENSE", "NOTICE"} <= stems
 
 
-def test_one_command_and_none_for_training(wheel: zipfile.ZipFile) -> None:
+def test_two_commands_and_none_for_training(wheel: zipfile.ZipFile) -> None:
     parser = configparser.ConfigParser()
     parser.read_string(wheel.read(f"{DIST_INFO}/entry_points.txt").decode())
-    assert dict(parser["console_scripts"]) == {"depth_anything_ros": "depth_anything_ros.cli:main"}
+    assert dict(parser["console_scripts"]) == {
+        "depth_anything_ros": "depth_anything_ros.cli:main",
+        "depth_node": "depth_anything_ros.node:main",
+    }
 
 
 def test_base_install_is_light(metadata: email.message.Message) -> None:
@@ -119,7 +115,9 @@ def test_base_install_is_light(metadata: email.message.Message) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
     assert {"numpy", "opencv-python-headless", "onnxruntime", "rosbags"} <= wanted[""]
     assert not wanted[""] & HEAVY
-    assert set(wanted) == {"", "openvino", "convert", "train", "cloud", "test"}
+    assert not wanted[""] & {"cyclonedds", "foxglove-sdk"}
+    assert set(wanted) == {"", "openvino", "convert", "train", "cloud", "dds", "view", "test"}
+    assert {"cyclonedds", "foxglove-sdk"} <= wanted["test"]
 
 
 def test_torch_is_not_pinned(metadata: email.message.Message) -> None:
@@ -145,6 +143,41 @@ def test_installed_package_runs_away_from_the_checkout(wheel: zipfile.ZipFile, t
     result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count(str(target)) == 2
+
+
+def test_executables_land_where_ros2_run_looks() -> None:
+    parser = configparser.ConfigParser()
+    parser.read(REPOSITORY / "setup.cfg")
+    assert parser["develop"]["script_dir"] == parser["install"]["install_scripts"] == "$base/lib/depth_anything_ros"
+
+
+# Keys of rosdep (rosdep/python.yaml) and names of packages of Humble, Jazzy and Lyrical, looked up in ros/rosdistro. An
+# engine is not among them: its keys install by the system's pip, which breaks cv_bridge (docs/ROS.md).
+ROSDEP_KEYS = {
+    *("python3-numpy", "python3-opencv", "python3-tqdm", "python3-yaml"),
+    *("python3-hypothesis", "python3-packaging", "python3-pytest", "cv_bridge"),
+    *("rclpy", "launch", "launch_ros", "ros2launch", "ros2bag"),
+    *("builtin_interfaces", "diagnostic_msgs", "lifecycle_msgs", "rcl_interfaces", "sensor_msgs", "std_msgs"),
+}
+
+
+def test_package_xml_asks_for_keys_that_exist() -> None:
+    manifest = ElementTree.parse(REPOSITORY / "package.xml").getroot()
+    keys = [element.text or "" for element in manifest if element.tag.endswith("depend")]
+    assert set(keys) == ROSDEP_KEYS
+    assert len(keys) == len(set(keys))
+
+
+def test_package_xml_asks_for_the_message_packages_that_the_live_node_names() -> None:
+    modules = modules_of("depth_anything_ros")
+    # embedded/ brings its own types, and a bag its own.
+    live = [path for name, path in modules.items() if name.partition(".")[0] not in ("embedded", "bag")]
+    texts = [path.read_text("utf-8") for path in live]
+    named = {package for text in texts for package in re.findall(r'message\("(\w+)/(?:msg|srv)/', text)}
+    manifest = ElementTree.parse(REPOSITORY / "package.xml").getroot()
+    asked = {element.text for element in manifest.findall("exec_depend")}
+    assert "sensor_msgs" in named
+    assert named <= asked
 
 
 def test_one_version_everywhere() -> None:
