@@ -38,14 +38,14 @@ def node(arguments: Sequence[str]) -> int:
 
 def play(args: argparse.Namespace) -> int:
     """Run ``play`` with parsed arguments."""
-    from depth_anything_ros.play import PlayOptions, play
+    from depth_anything_ros.play.command import PlayOptions, play
 
     return play(PlayOptions(**_given(args, PlayOptions)))
 
 
 def watch(args: argparse.Namespace) -> int:
     """Run ``watch`` with parsed arguments."""
-    from depth_anything_ros.watch import WatchOptions, watch
+    from depth_anything_ros.watch.command import WatchOptions, watch
 
     return watch(WatchOptions(**_given(args, WatchOptions)))
 

@@ -11,8 +11,8 @@ import pytest
 from depth_anything_ros import cli
 from depth_anything_ros.cli_live import split_ros_arguments
 from depth_anything_ros.errors import ConfigError
-from depth_anything_ros.play import PlayOptions
-from depth_anything_ros.watch import WatchOptions
+from depth_anything_ros.play.command import PlayOptions
+from depth_anything_ros.watch.command import WatchOptions
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_ros_arguments_are_told_apart(arguments: list[str], own: list[str], ros:
 
 def test_play_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[PlayOptions] = []
-    monkeypatch.setattr("depth_anything_ros.play.play", lambda options: seen.append(options) or 5)
+    monkeypatch.setattr("depth_anything_ros.play.command.play", lambda options: seen.append(options) or 5)
     assert cli.main(["play", "bag"]) == 5
     assert seen[0] == PlayOptions(source="bag")
     options = "--rate 2 --fps 15 --loop --frames 7 --wait 2 --keep-stamps --compressed --qos sensor_data --size 640x480"
@@ -66,7 +66,7 @@ def test_play_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_watch_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[WatchOptions] = []
-    monkeypatch.setattr("depth_anything_ros.watch.watch", lambda options: seen.append(options) or 0)
+    monkeypatch.setattr("depth_anything_ros.watch.command.watch", lambda options: seen.append(options) or 0)
     assert cli.main(["watch"]) == 0
     assert seen[0] == WatchOptions()
     options = "--image /a --depth /b --points /c --seconds 3 --frames 7 --timeout 9 --save d --no-picture --foxglove"
@@ -133,5 +133,5 @@ def test_mistakes_are_one_line(arguments: list[str], words: str, capsys: pytest.
 
 
 def test_options_behind_ros_args_are_not_taken_for_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("depth_anything_ros.play.play", lambda options: 0)
+    monkeypatch.setattr("depth_anything_ros.play.command.play", lambda options: 0)
     assert cli.main(["play", "x", "--ros-args", "--log-level", "debug", "--params-file", "f.yaml"]) == 0

@@ -42,7 +42,7 @@ LEAVES: dict[str, frozenset[str]] = {
     "bag_writer": frozenset({"rosbags"}),
     "embedded": frozenset({"cyclonedds", "rosbags"}),
     "ros": frozenset({"rclpy"}),
-    "watch_foxglove": frozenset({"foxglove", "rosbags"}),
+    "watch.foxglove": frozenset({"foxglove", "rosbags"}),
     "networks": frozenset({"torch", "transformers", "onnx", "onnxscript", "onnxruntime"}),
 }
 # Small libraries of the base install that the core may import inside a function; its own import does without them.
@@ -67,8 +67,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "qos channel_stats diagnostics node_parameters",
         "camera_channel frame_publisher depth_worker",
         "node live_node",
-        "camera_device play play_schedule play_source",
-        "watch watch_feeds watch_foxglove watch_save watch_statistics watch_terminal watch_text watch_topics",
+        "play watch",
         "cli cli_live cli_types __main__",
     )
 )

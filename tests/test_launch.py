@@ -203,8 +203,13 @@ class Launched:
     def __init__(self, folder: Path, name: str, *arguments: str) -> None:
         self.log = folder / "launch.log"
         command = [sys.executable, "-c", "from ros2cli.cli import main; main()", "launch", PACKAGE, name, *arguments]
+        # What is installed is started, not the checkout that the tests run in.
+        paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path != str(REPOSITORY)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, env=environment, cwd=folder
+            )
 
     @property
     def text(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from depth_anything_ros.render import NO_DEPTH_RGB, DepthScale, colourise_depth
-from depth_anything_ros.watch_terminal import LiveScale, Screen, can_show_pictures, half_blocks, side_by_side_blocks
+from depth_anything_ros.watch.terminal import LiveScale, Screen, can_show_pictures, half_blocks, side_by_side_blocks
 from tests.sample_bags import picture
 
 SCALE = DepthScale(1.0, 5.0)

@@ -12,7 +12,7 @@ import pytest
 from depth_anything_ros.compressed_codec import decode_compressed
 from depth_anything_ros.errors import CameraError, ConfigError, SourceError
 from depth_anything_ros.image_codec import to_rgb
-from depth_anything_ros.play_source import PlayFrame, open_play_source
+from depth_anything_ros.play.source import PlayFrame, open_play_source
 from depth_anything_ros.source_frame import CORRUPT_IMAGE, DroppedFrame
 from tests.sample_bags import (
     CAMERA_INFO,

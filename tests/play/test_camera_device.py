@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from depth_anything_ros import camera_device
 from depth_anything_ros.camera import CameraModel
-from depth_anything_ros.camera_device import CameraDevice, is_camera_device
 from depth_anything_ros.errors import CameraError, SourceError
+from depth_anything_ros.play import camera_device
+from depth_anything_ros.play.camera_device import CameraDevice, is_camera_device
 from depth_anything_ros.source_frame import Source, SourceFrame
 
 WIDTH, HEIGHT = 64, 48

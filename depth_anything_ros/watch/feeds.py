@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from .compressed_codec import decode_compressed
-from .depth_codec import DEPTH_ENCODINGS, decode_depth
-from .errors import ImageError
-from .image_codec import to_rgb
-from .messages import stamp_ns_of
-from .render import DepthImage, RGBImage
-from .watch_statistics import TopicStatistics
-from .watch_topics import (
+from ..compressed_codec import decode_compressed
+from ..depth_codec import DEPTH_ENCODINGS, decode_depth
+from ..errors import ImageError
+from ..image_codec import to_rgb
+from ..messages import stamp_ns_of
+from ..render import DepthImage, RGBImage
+from .statistics import TopicStatistics
+from .topics import (
     COMPRESSED,
     DIAGNOSTICS,
     IMAGE,
@@ -101,7 +101,7 @@ class Feeds:
 
     def reasons(self, now_s: float) -> list[str]:
         """Say, for every role without recent messages, what is waited for."""
-        from . import qos
+        from .. import qos
 
         kinds = {topic: kind for topic, (kind, _) in self._published.items()}
         found = []
@@ -148,7 +148,7 @@ class Feeds:
 
     def _follow(self, feed: Feed | None, topic: str, role: str) -> Feed:
         """The feed of a topic with the QoS that its publishers offer; the one given if it still fits."""
-        from . import qos, ros
+        from .. import qos, ros
 
         kind, publishers = self._published[topic]
         profile = qos.profile("auto", _DEPTH_OF_QUEUE, publishers=publishers)

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from .report import percentiles_ms
+from ..report import percentiles_ms
 
 _WINDOW_S = 5.0
 _MAX_SAMPLES = 20_000

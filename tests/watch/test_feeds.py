@@ -13,8 +13,8 @@ from depth_anything_ros.camera import CameraModel
 from depth_anything_ros.depth_frame import DepthFrame
 from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.point_cloud import CloudBuilder
-from depth_anything_ros.watch_feeds import Feeds
-from depth_anything_ros.watch_topics import COMPRESSED, DIAGNOSTICS, IMAGE, POINTS
+from depth_anything_ros.watch.feeds import Feeds
+from depth_anything_ros.watch.topics import COMPRESSED, DIAGNOSTICS, IMAGE, POINTS
 from tests.sample_bags import START_NS, STORE, compressed_message, image_message, jpeg, picture
 from tests.worlds import FakeNode, endpoint, require_world
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from depth_anything_ros.play_schedule import LATE_S, Schedule
+from depth_anything_ros.play.schedule import LATE_S, Schedule
 
 SECOND_NS = 1_000_000_000
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .watch_feeds import Feed
-from .watch_statistics import Age
+from .feeds import Feed
+from .statistics import Age
 
 _LEVELS = ("ok", "warning", "error", "stale")
 _MAX_STATUSES = 6

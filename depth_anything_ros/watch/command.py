@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import MissingDependency, SourceError
-from .live_node import live_node
-from .watch_feeds import Feeds
-from .watch_save import save_watch
-from .watch_terminal import LiveScale, Screen, can_show_pictures, side_by_side_blocks
-from .watch_text import diagnostics_lines, level_of, status_line, table
-from .watch_topics import CAMERA_INFO, ROLES, TRANSFORMS
+from ..errors import MissingDependency, SourceError
+from ..live_node import live_node
+from .feeds import Feeds
+from .save import save_watch
+from .terminal import LiveScale, Screen, can_show_pictures, side_by_side_blocks
+from .text import diagnostics_lines, level_of, status_line, table
+from .topics import CAMERA_INFO, ROLES, TRANSFORMS
 
 _NODE_NAME = "depth_anything_watch"
 _LOOK_PERIOD_S = 0.5
@@ -80,7 +80,7 @@ class Watcher:
 
     def run(self, node: Any) -> None:
         """Watch until it is time to end. Raises ConfigError for a named topic that is of another type."""
-        from . import ros
+        from .. import ros
 
         options, server = self._options, self._server
         self._started_s = time.monotonic()
@@ -103,7 +103,7 @@ class Watcher:
 
     def summary(self) -> dict[str, Any]:
         """Everything that was counted, as plain values."""
-        from . import ros
+        from .. import ros
 
         feeds = self._feeds
         by_role = {} if feeds is None else feeds.by_role
@@ -204,6 +204,6 @@ class Watcher:
 
 def _foxglove() -> Any:
     try:
-        return importlib.import_module(".watch_foxglove", __package__)
+        return importlib.import_module(".foxglove", __package__)
     except ModuleNotFoundError as error:
         raise MissingDependency(error.name or "foxglove", "view") from error

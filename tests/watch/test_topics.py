@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from depth_anything_ros.errors import ConfigError
-from depth_anything_ros.watch_topics import (
+from depth_anything_ros.watch.topics import (
     CAMERA_INFO,
     COMPRESSED,
     IMAGE,

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from depth_anything_ros.cdr_header import read_header
-from depth_anything_ros.play import Player, PlayOptions
-from depth_anything_ros.play_source import PlayFrame
+from depth_anything_ros.play.command import Player, PlayOptions
+from depth_anything_ros.play.source import PlayFrame
 from depth_anything_ros.source_frame import DroppedFrame
 from tests.embedded.domains import unused_domain
 from tests.sample_bags import CAMERA_INFO, IMAGE, START_NS, STORE, camera_info_message, image_message, picture

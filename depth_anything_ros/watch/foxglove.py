@@ -6,7 +6,7 @@ import foxglove
 from foxglove import Channel, Context, Schema
 from rosbags.typesys import Stores, get_typestore
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 # A viewer that is too slow loses frames; it must not make them wait here.
 _BACKLOG = 16

@@ -14,7 +14,7 @@ from depth_anything_ros.bag.messages import MESSAGES
 from depth_anything_ros.camera import CameraModel
 from depth_anything_ros.errors import ImageError, OutputError
 from depth_anything_ros.point_cloud import CloudBuilder
-from depth_anything_ros.watch_save import cloud_points, focal_of, save_watch
+from depth_anything_ros.watch.save import cloud_points, focal_of, save_watch
 from tests.sample_bags import picture
 
 CAMERA = CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5)

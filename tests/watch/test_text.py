@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from depth_anything_ros.watch_feeds import Feed
-from depth_anything_ros.watch_statistics import Age
-from depth_anything_ros.watch_text import age_text, diagnostics_lines, level_of, status_line, table
-from depth_anything_ros.watch_topics import IMAGE
+from depth_anything_ros.watch.feeds import Feed
+from depth_anything_ros.watch.statistics import Age
+from depth_anything_ros.watch.text import age_text, diagnostics_lines, level_of, status_line, table
+from depth_anything_ros.watch.topics import IMAGE
 
 
 def feed(topic: str, age_ms: float = 5.0, count: int = 21) -> Feed:

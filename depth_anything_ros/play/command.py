@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .cdr_header import restamped
-from .errors import ConfigError
-from .live_node import live_node
-from .play_schedule import LATE_S, Schedule
-from .play_source import PlayFrame, PlaySource, open_play_source
-from .report import Drops
-from .source_frame import DroppedFrame
+from ..cdr_header import restamped
+from ..errors import ConfigError
+from ..live_node import live_node
+from ..report import Drops
+from ..source_frame import DroppedFrame
+from .schedule import LATE_S, Schedule
+from .source import PlayFrame, PlaySource, open_play_source
 
 EXIT_NOTHING_PLAYED = 2
 _NODE_NAME = "depth_anything_play"
@@ -78,7 +78,7 @@ def play(options: PlayOptions) -> int:
 
 def _play_on(node: Any, player: Player) -> None:
     """Play in a thread of its own while this one answers the graph's questions."""
-    from . import ros
+    from .. import ros
 
     player.start(node)
     try:
@@ -110,7 +110,7 @@ class Player:
 
     def start(self, node: Any) -> None:
         """Create the publishers, say what is played, and begin."""
-        from . import qos, ros
+        from .. import qos, ros
 
         profile = qos.profile(_PROFILES[self._options.qos], _DEPTHS[self._options.qos])
         # As image_transport does: the base topic is remapped, the transport's name is appended to the result.
@@ -144,7 +144,7 @@ class Player:
         return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
     def _run(self) -> None:
-        from . import ros
+        from .. import ros
 
         try:
             self._play()

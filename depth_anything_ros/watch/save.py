@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ImageError
-from .message_fields import as_bytes
-from .outputs import os_errors, write_json, write_picture
-from .render import DepthImage, DepthScale, Picture, RGBImage, side_by_side
-from .splat import picture_of_cloud
+from ..errors import ImageError
+from ..message_fields import as_bytes
+from ..outputs import os_errors, write_json, write_picture
+from ..render import DepthImage, DepthScale, Picture, RGBImage, side_by_side
+from ..splat import picture_of_cloud
 
 _FLOAT32 = 7
 

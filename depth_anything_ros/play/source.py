@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .camera import CameraModel
+from ..camera import CameraModel
+from ..compressed_codec import decode_compressed
+from ..depth_frame import CameraFrame
+from ..errors import CameraError, ConfigError, ImageError, SourceError
+from ..image_codec import to_rgb
+from ..source import Source, open_source
+from ..source_frame import CORRUPT_IMAGE, OTHER_SIZE, DroppedFrame, SourceFrame
+from ..source_kind import source_kind
 from .camera_device import CameraDevice, is_camera_device
-from .compressed_codec import decode_compressed
-from .depth_frame import CameraFrame
-from .errors import CameraError, ConfigError, ImageError, SourceError
-from .image_codec import to_rgb
-from .source import Source, open_source
-from .source_frame import CORRUPT_IMAGE, OTHER_SIZE, DroppedFrame, SourceFrame
-from .source_kind import source_kind
 
 if TYPE_CHECKING:
-    from .bag.recorded_camera import RecordedCamera, RecordedImage
+    from ..bag.recorded_camera import RecordedCamera, RecordedImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ class _BagPlaySource:
 
 def _bag_module(name: str) -> Any:
     try:
-        return importlib.import_module(f".bag.{name}", __package__)
+        return importlib.import_module(f"..bag.{name}", __package__)
     except ModuleNotFoundError as error:
         reason = f"messages are made by rosbags, and {error.name} is missing: pip install rosbags"
         raise SourceError(reason) from error

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from depth_anything_ros.watch_statistics import TopicStatistics
+from depth_anything_ros.watch.statistics import TopicStatistics
 
 
 def filled(rate: float, count: int, age_ms: float = 5.0, start_s: float = 100.0) -> TopicStatistics:

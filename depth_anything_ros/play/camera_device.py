@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .camera import CameraModel
-from .depth_frame import CameraFrame
-from .errors import CameraError, SourceError
-from .media import FRAME_ID
-from .source_frame import OTHER_SIZE, DroppedFrame, SourceFrame, check_calibration
+from ..camera import CameraModel
+from ..depth_frame import CameraFrame
+from ..errors import CameraError, SourceError
+from ..media import FRAME_ID
+from ..source_frame import OTHER_SIZE, DroppedFrame, SourceFrame, check_calibration
 
 # A USB camera may miss a few frames while it sets its exposure; one that is unplugged misses all.
 _MAX_MISSES = 30

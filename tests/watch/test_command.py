@@ -17,7 +17,7 @@ import cv2
 import pytest
 
 from depth_anything_ros.errors import MissingDependency
-from depth_anything_ros.watch import WatchOptions, watch
+from depth_anything_ros.watch.command import WatchOptions, watch
 from tests.embedded.domains import unused_domain
 from tests.worlds import require_world
 
@@ -33,7 +33,7 @@ from depth_anything_ros.depth_frame import DepthFrame
 from depth_anything_ros.live_node import live_node
 from depth_anything_ros.messages import MessageFactory
 from depth_anything_ros.point_cloud import CloudBuilder
-from depth_anything_ros.watch_topics import DIAGNOSTICS, IMAGE, POINTS
+from depth_anything_ros.watch.topics import DIAGNOSTICS, IMAGE, POINTS
 
 with live_node("rig") as node:
     camera = CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5)
@@ -219,6 +219,6 @@ def test_foxglove_is_served_beside_the_figures(environment: dict[str, str], tmp_
 
 def test_without_its_library_foxglove_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "foxglove", None)
-    monkeypatch.delitem(sys.modules, "depth_anything_ros.watch_foxglove", raising=False)
+    monkeypatch.delitem(sys.modules, "depth_anything_ros.watch.foxglove", raising=False)
     with pytest.raises(MissingDependency, match=r"depth_anything_ros\[view\]"):
         watch(WatchOptions(foxglove=True))
