@@ -36,8 +36,10 @@ NO_CAMERA_INFO = "no camera_info yet"
 _GRAPH_PERIOD_S = 1.0
 # An image may come shortly before the camera_info that announces new intrinsics; one from before a jump back may not.
 _SAME_STREAM_NS = NS_PER_S
-# Longest time for which an image waits for the camera_info of its own stamp, where the camera sends both together.
+# Longest time for which an image waits for the camera_info of its own stamp: where the camera sends both together, and
+# where camera_info was not listened to for a while, so that the intrinsics may be old.
 _PAIR_S = 0.02
+_RESUME_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class CameraChannel:
         self._taken_s = -math.inf
         self._info: Any = None
         self._info_stamp_ns = -1
-        self._is_paired = False
+        self._patience_s = 0.0
         self._camera: CameraModel | None = None
         self._previous_camera: CameraModel | None = None
         self._camera_since_ns = 0
@@ -132,21 +134,21 @@ class CameraChannel:
         self._publishers.clear()
         with self._lock:
             self._newest = self._info = self._camera = self._previous_camera = None
-            self._is_paired = False
+            self._patience_s = 0.0
             self.camera_problem = NO_CAMERA_INFO
 
     def update(self) -> None:
         """Subscribe to what is needed now, with the QoS that its publishers offer; to be called often."""
-        if not self.wanted():
-            self._drop_image_subscription()
+        is_wanted = bool(self.wanted())
+        if not is_wanted:
+            self._stop_listening()
         due = time.monotonic() - self._graph_checked_s >= _GRAPH_PERIOD_S
-        if not due and (self.is_subscribed or not self.wanted()):
+        if not due and (self.is_subscribed or not is_wanted):
             return
         self._graph_checked_s = time.monotonic()
-        self._info_subscription = self._subscribed(
-            self._info_subscription, "camera_info", "sensor_msgs/msg/CameraInfo", self.camera_info_topic, self._on_info
-        )
-        if self.wanted():
+        if is_wanted or self._info is None:  # the first camera_info is of use before anybody listens
+            self._listen_to_camera_info()
+        if is_wanted:
             kind = "Image" if self.values["image_transport"] == "raw" else "CompressedImage"
             self._image_subscription = self._subscribed(
                 self._image_subscription, "image", f"sensor_msgs/msg/{kind}", self.image_topic, self._on_image
@@ -176,9 +178,10 @@ class CameraChannel:
             if self._newest is None or self._info is None:
                 return None
             pair_s = 0.0
-            if self._is_paired and self._newest.stamp_ns > self._info_stamp_ns:
-                pair_s = self._newest.arrived_s + _PAIR_S - now_s
-                self._is_paired = pair_s > 0.0
+            if self._patience_s and self._newest.stamp_ns > self._info_stamp_ns:
+                pair_s = self._newest.arrived_s + self._patience_s - now_s
+                if pair_s <= 0.0:
+                    self._patience_s = 0.0  # this camera does not send both: no other image waits
         max_rate = self.values["max_rate"]
         return max(0.0, pair_s, self._taken_s + 1.0 / max_rate - now_s if max_rate else 0.0)
 
@@ -241,7 +244,10 @@ class CameraChannel:
                 self._previous_camera, self._camera = self._camera, camera
                 self._camera_since_ns = stamp_ns_of(info.header)
             self._info_stamp_ns = stamp_ns_of(info.header)
-            self._is_paired |= self._newest is not None and self._newest.stamp_ns == self._info_stamp_ns
+            if self._newest is not None and self._newest.stamp_ns == self._info_stamp_ns:
+                self._patience_s = _PAIR_S
+            elif self._patience_s == _RESUME_S:
+                self._patience_s = 0.0
             is_new_problem = problem != self.camera_problem
             self._info, self.camera_problem = info, problem
         if problem and is_new_problem:
@@ -265,10 +271,21 @@ class CameraChannel:
             self._node.destroy_subscription(current)
         return self._node.create_subscription(message(kind), topic, callback, wanted)
 
-    def _drop_image_subscription(self) -> None:
+    def _listen_to_camera_info(self) -> None:
+        if self._info_subscription is None and self._info is not None:
+            with self._lock:
+                self._patience_s = _RESUME_S
+        self._info_subscription = self._subscribed(
+            self._info_subscription, "camera_info", "sensor_msgs/msg/CameraInfo", self.camera_info_topic, self._on_info
+        )
+
+    def _stop_listening(self) -> None:
         if self._image_subscription is not None:
             self._node.destroy_subscription(self._image_subscription)
             self._image_subscription = None
+        if self._info_subscription is not None and self._info is not None:
+            self._node.destroy_subscription(self._info_subscription)
+            self._info_subscription = None
         with self._lock:
             self._newest = None
 

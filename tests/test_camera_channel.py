@@ -80,6 +80,37 @@ def test_images_are_asked_for_only_while_somebody_listens():
     assert not rig.channel.is_subscribed
 
 
+def test_camera_info_is_listened_to_until_the_first_one_and_then_with_the_images():
+    rig = Rig(listeners=0)
+    rig.send(INFO, info(1 * S))
+    rig.update()
+    assert rig.node.subscriptions == {}
+    rig.listen(1)
+    assert set(rig.node.subscriptions) == {INFO, IMAGE}
+
+
+def test_after_a_pause_an_image_waits_for_a_fresh_camera_info():
+    rig = Rig()
+    rig.send(INFO, info(1 * S, fx=10.0))
+    rig.listen(0)
+    rig.listen(1)
+    rig.send(IMAGE, image(9 * S))
+    now_s = time.monotonic()
+    assert rig.channel.take(now_s) is None
+    assert 0.1 < rig.channel.ready_in(now_s) < 0.25
+    rig.send(INFO, info(9 * S, fx=20.0))
+    assert rig.channel.decode(rig.channel.take(time.monotonic())).camera.fx == 20.0
+
+
+def test_after_a_pause_without_a_fresh_camera_info_the_old_one_serves():
+    rig = Rig()
+    rig.send(INFO, info(1 * S, fx=10.0))
+    rig.listen(0)
+    rig.listen(1)
+    rig.send(IMAGE, image(9 * S))
+    assert rig.channel.decode(rig.channel.take(time.monotonic() + 0.26)).camera.fx == 10.0
+
+
 def test_a_waiting_image_is_forgotten_with_its_subscription():
     rig = Rig()
     rig.send(INFO, info(1))

@@ -12,6 +12,7 @@ from depth_anything_ros.engine import apply_sky
 from depth_anything_ros.fingerprint import image_dhash
 from depth_anything_ros.golden import GoldenSample, save_golden
 from depth_anything_ros.networks.export import OUTPUT_NAMES, export_onnx
+from depth_anything_ros.preprocess import network_size
 from depth_anything_ros.spec import EngineSpec, Licence, save_spec, sha256_of, spec_path_of
 
 from .batches import open_source
@@ -22,7 +23,9 @@ from .sources.synthetic import render_sample
 
 GOLDEN_SEED = 11
 """Seed of the rendered view in the golden sample; below the seeds that recipes train on."""
-GOLDEN_SIZE = (168, 224)
+GOLDEN_CAMERA = (640, 480)
+"""Size of the camera [px] whose size at the network the golden sample has: checking it makes an engine ready for the
+commonest camera, whose first frame need not wait for a second compilation."""
 GOLDEN_TOLERANCE = 1e-3
 MAX_BATCH = 8
 
@@ -79,7 +82,7 @@ def trained_frames(config: TrainConfig) -> tuple[str, ...]:
 
 
 def _golden(network: torch.nn.Module, spec: EngineSpec) -> GoldenSample:
-    height, width = GOLDEN_SIZE
+    height, width = network_size(*GOLDEN_CAMERA, spec.resize)
     image = render_sample(GOLDEN_SEED, width=width, height=height, kind="room").image_HW3
     with torch.inference_mode():
         depth, sky = (output.numpy() for output in network(torch.from_numpy(image)[None]))
