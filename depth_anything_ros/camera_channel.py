@@ -18,9 +18,10 @@ from .camera import CameraModel
 from .channel_stats import SUPERSEDED, ChannelStats
 from .compressed_codec import decode_compressed
 from .depth_frame import CameraFrame
-from .errors import CameraError, DepthAnythingError
+from .errors import CameraError
 from .image_codec import to_rgb
-from .messages import NS_PER_S, stamp_ns_of
+from .intrinsics import NO_CAMERA_INFO, Intrinsics
+from .messages import stamp_ns_of
 from .params import ON_REQUEST
 from .ros import Node, message
 
@@ -32,14 +33,7 @@ OUTPUT_TOPICS: Mapping[str, tuple[str, str]] = {
     "depth_colored": ("depth/colored", "sensor_msgs/msg/Image"),
     "points_clearing": ("points_clearing", "sensor_msgs/msg/PointCloud2"),
 }
-NO_CAMERA_INFO = "no camera_info yet"
 _GRAPH_PERIOD_S = 1.0
-# An image may come shortly before the camera_info that announces new intrinsics; one from before a jump back may not.
-_SAME_STREAM_NS = NS_PER_S
-# Longest time for which an image waits for the camera_info of its own stamp: where the camera sends both together, and
-# where camera_info was not listened to for a while, so that the intrinsics may be old.
-_PAIR_S = 0.02
-_RESUME_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ class CameraChannel:
         self.name, self.values = name, values
         self.stats = ChannelStats()
         self.frame_id = ""
-        self.camera_problem = NO_CAMERA_INFO
+        self.intrinsics = Intrinsics()
         self._node, self._wake = node, wake
         self._prefix = f"{name}/" if name else ""
         self._publishers: dict[str, Any] = {}
@@ -76,12 +70,6 @@ class CameraChannel:
         self._lock = threading.Lock()
         self._newest: Arrival | None = None
         self._taken_s = -math.inf
-        self._info: Any = None
-        self._info_stamp_ns = -1
-        self._patience_s = 0.0
-        self._camera: CameraModel | None = None
-        self._previous_camera: CameraModel | None = None
-        self._camera_since_ns = 0
 
     @property
     def image_topic(self) -> str:
@@ -97,7 +85,17 @@ class CameraChannel:
     @property
     def camera(self) -> CameraModel | None:
         """The newest usable intrinsics; None while there are none."""
-        return self._camera
+        return self.intrinsics.camera
+
+    @property
+    def camera_problem(self) -> str:
+        """Why there are no usable intrinsics; empty if there are."""
+        problem = self.intrinsics.problem
+        return (
+            f"camera_info on {self.camera_info_topic}: {problem}"
+            if self.intrinsics.info is not None and problem
+            else problem
+        )
 
     @property
     def is_subscribed(self) -> bool:
@@ -132,10 +130,9 @@ class CameraChannel:
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
+        self.intrinsics = Intrinsics()
         with self._lock:
-            self._newest = self._info = self._camera = self._previous_camera = None
-            self._patience_s = 0.0
-            self.camera_problem = NO_CAMERA_INFO
+            self._newest = None
 
     def update(self) -> None:
         """Subscribe to what is needed now, with the QoS that its publishers offer; to be called often."""
@@ -146,7 +143,7 @@ class CameraChannel:
         if not due and (self.is_subscribed or not is_wanted):
             return
         self._graph_checked_s = time.monotonic()
-        if is_wanted or self._info is None:  # the first camera_info is of use before anybody listens
+        if is_wanted or self.intrinsics.info is None:  # the first camera_info is of use before anybody listens
             self._listen_to_camera_info()
         if is_wanted:
             kind = "Image" if self.values["image_transport"] == "raw" else "CompressedImage"
@@ -174,16 +171,10 @@ class CameraChannel:
 
     def ready_in(self, now_s: float) -> float | None:
         """Seconds until an image can be taken; None while there is none, or no intrinsics to go with it."""
-        with self._lock:
-            if self._newest is None or self._info is None:
-                return None
-            pair_s = 0.0
-            if self._patience_s and self._newest.stamp_ns > self._info_stamp_ns:
-                pair_s = self._newest.arrived_s + self._patience_s - now_s
-                if pair_s <= 0.0:
-                    self._patience_s = 0.0  # this camera does not send both: no other image waits
+        if self._newest is None or self.intrinsics.info is None:
+            return None
         max_rate = self.values["max_rate"]
-        return max(0.0, pair_s, self._taken_s + 1.0 / max_rate - now_s if max_rate else 0.0)
+        return max(0.0, self._taken_s + 1.0 / max_rate - now_s) if max_rate else 0.0
 
     def take(self, now_s: float) -> Arrival | None:
         """Return the newest image, once; None if it is not due."""
@@ -195,11 +186,10 @@ class CameraChannel:
         return arrival
 
     def decode(self, arrival: Arrival) -> CameraFrame:
-        """Return the image with its intrinsics. Raises ImageError or CameraError."""
-        with self._lock:
-            camera, problem = self._camera_at(arrival.stamp_ns), self.camera_problem
+        """Return the image with its intrinsics, as far as they are known. Raises ImageError or CameraError."""
+        camera = self.intrinsics.at(arrival.stamp_ns)
         if camera is None:
-            raise CameraError(problem)
+            raise CameraError(self.camera_problem)
         image = arrival.message
         is_raw = self.values["image_transport"] == "raw"
         image_HW3 = to_rgb(image) if is_raw else decode_compressed(image)
@@ -207,8 +197,8 @@ class CameraChannel:
 
     def reread_camera_info(self) -> None:
         """Read the last camera_info again, after ``values`` changed what it means."""
-        if self._info is not None:
-            self._take_info(self._info)
+        if self.intrinsics.info is not None:
+            self._take_info(self.intrinsics.info)
 
     def drop(self, cause: str, detail: str) -> None:
         """Count a frame that gives no depth, and say the first of each cause."""
@@ -219,48 +209,27 @@ class CameraChannel:
         arrival = Arrival(image, time.monotonic(), stamp_ns_of(image.header))
         self.frame_id = image.header.frame_id
         self.stats.count_received(arrival.stamp_ns)
+        self.intrinsics.note_image(arrival.stamp_ns)
         with self._lock:
             replaced, self._newest = self._newest, arrival
-            has_camera = self._info is not None
         if replaced is not None:
-            self.stats.count_drop(SUPERSEDED if has_camera else NO_CAMERA_INFO)
+            self.stats.count_drop(SUPERSEDED if self.intrinsics.info is not None else NO_CAMERA_INFO)
         self._wake()
 
     def _on_info(self, info: Any) -> None:
-        camera = self._camera
-        self._take_info(info)
-        if self._newest is not None or self._camera is not camera:
+        is_awaited = self.intrinsics.is_awaited or self._newest is not None
+        if self._take_info(info) or is_awaited:
             self._wake()
 
-    def _take_info(self, info: Any) -> None:
-        problem, camera = "", None
-        try:
-            camera = CameraModel.from_camera_info(info, rectified=self.values["rectified"])
-        except DepthAnythingError as error:
-            problem = f"camera_info on {self.camera_info_topic}: {error}"
-        with self._lock:
-            is_new = camera != self._camera
-            if is_new:
-                self._previous_camera, self._camera = self._camera, camera
-                self._camera_since_ns = stamp_ns_of(info.header)
-            self._info_stamp_ns = stamp_ns_of(info.header)
-            if self._newest is not None and self._newest.stamp_ns == self._info_stamp_ns:
-                self._patience_s = _PAIR_S
-            elif self._patience_s == _RESUME_S:
-                self._patience_s = 0.0
-            is_new_problem = problem != self.camera_problem
-            self._info, self.camera_problem = info, problem
-        if problem and is_new_problem:
-            self._node.get_logger().error(f"{problem}; no depth until a usable one comes")
-        elif is_new and self._previous_camera is not None:
-            self._node.get_logger().info(f"new intrinsics from {self.camera_info_topic}: {camera}")
-
-    def _camera_at(self, stamp_ns: int) -> CameraModel | None:
-        """The intrinsics in force when the image was taken."""
-        ahead_ns = self._camera_since_ns - stamp_ns
-        if self._previous_camera is not None and 0 < ahead_ns < _SAME_STREAM_NS:
-            return self._previous_camera
-        return self._camera
+    def _take_info(self, info: Any) -> bool:
+        """Take intrinsics in and say what is new about them; True if they are others than before."""
+        before = self.camera
+        is_new, is_new_problem = self.intrinsics.take(info, rectified=self.values["rectified"])
+        if self.camera is None and is_new_problem:
+            self._node.get_logger().error(f"{self.camera_problem}; no depth until a usable one comes")
+        elif is_new and before is not None:
+            self._node.get_logger().info(f"new intrinsics from {self.camera_info_topic}: {self.camera}")
+        return is_new
 
     def _subscribed(self, current: Any, name: str, kind: str, topic: str, callback: Callable[[Any], None]) -> Any:
         """The subscription to a topic, made again where its publishers now need another QoS."""
@@ -272,9 +241,8 @@ class CameraChannel:
         return self._node.create_subscription(message(kind), topic, callback, wanted)
 
     def _listen_to_camera_info(self) -> None:
-        if self._info_subscription is None and self._info is not None:
-            with self._lock:
-                self._patience_s = _RESUME_S
+        if self._info_subscription is None:
+            self.intrinsics.resume()
         self._info_subscription = self._subscribed(
             self._info_subscription, "camera_info", "sensor_msgs/msg/CameraInfo", self.camera_info_topic, self._on_info
         )
@@ -283,7 +251,7 @@ class CameraChannel:
         if self._image_subscription is not None:
             self._node.destroy_subscription(self._image_subscription)
             self._image_subscription = None
-        if self._info_subscription is not None and self._info is not None:
+        if self._info_subscription is not None and self.intrinsics.info is not None:
             self._node.destroy_subscription(self._info_subscription)
             self._info_subscription = None
         with self._lock:

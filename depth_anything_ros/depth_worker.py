@@ -113,7 +113,7 @@ class DepthWorker:
         if arrival is None:
             return None
         try:
-            frame = channel.decode(arrival)
+            frame = self._decode(channel, arrival)
         except ImageError as error:
             channel.drop(BAD_IMAGE, str(error))
         except CameraError as error:
@@ -123,6 +123,22 @@ class DepthWorker:
         else:
             return _Job(channel, publisher, arrival, frame, (time.monotonic() - start_s) * 1e3)
         return None
+
+    def _decode(self, channel: CameraChannel, arrival: Arrival) -> CameraFrame:
+        try:
+            return channel.decode(arrival)
+        except CameraError:  # of another size? Those of its own moment may be on their way
+            self._await_camera_info(channel, arrival)
+            return channel.decode(arrival)
+
+    def _await_camera_info(self, channel: CameraChannel, arrival: Arrival) -> None:
+        """Wait until the intrinsics of the image's own moment are known, where the camera sends them; not for long."""
+        with self._something_came:
+            while not self._is_stopping:
+                wait_s = channel.intrinsics.wait_s(arrival.stamp_ns, arrival.arrived_s)
+                if not wait_s:
+                    return
+                self._something_came.wait(wait_s)
 
     def _warm_up(self) -> None:
         """Make the engine ready for cameras that are known but have sent no image yet, alone and all together.
@@ -160,7 +176,20 @@ class DepthWorker:
         self._failures_in_a_row = 0
         self._warm.update(job.frame.camera for job in jobs if job.frame.camera is not None)
         for job, result in zip(jobs, results, strict=True):
-            self._publish(job, result)
+            self._await_camera_info(job.channel, job.arrival)
+            camera = job.channel.intrinsics.at(job.arrival.stamp_ns)
+            if camera == job.frame.camera:
+                self._publish(job, result)
+            else:  # new intrinsics, announced behind the image that is in work
+                self._process_again(job)
+
+    def _process_again(self, job: _Job) -> None:
+        try:
+            job.frame = job.channel.decode(job.arrival)
+        except (CameraError, ImageError) as error:
+            job.channel.drop(BAD_CAMERA, str(error))
+        else:
+            self._process([job])
 
     def _publish(self, job: _Job, result: DepthFrame) -> None:
         start_s = time.monotonic()

@@ -17,8 +17,9 @@ from tests.worlds import FakeNode, endpoint, require_world
 
 require_world()
 
-from depth_anything_ros.camera_channel import NO_CAMERA_INFO, CameraChannel  # noqa: E402
+from depth_anything_ros.camera_channel import CameraChannel  # noqa: E402
 from depth_anything_ros.channel_stats import SUPERSEDED  # noqa: E402
+from depth_anything_ros.intrinsics import NO_CAMERA_INFO  # noqa: E402
 from depth_anything_ros.ros import QoSProfile, ReliabilityPolicy  # noqa: E402
 
 W, H = 8, 6
@@ -89,26 +90,27 @@ def test_camera_info_is_listened_to_until_the_first_one_and_then_with_the_images
     assert set(rig.node.subscriptions) == {INFO, IMAGE}
 
 
-def test_after_a_pause_an_image_waits_for_a_fresh_camera_info():
+def test_after_a_pause_a_fresh_camera_info_is_awaited():
     rig = Rig()
     rig.send(INFO, info(1 * S, fx=10.0))
     rig.listen(0)
     rig.listen(1)
     rig.send(IMAGE, image(9 * S))
-    now_s = time.monotonic()
-    assert rig.channel.take(now_s) is None
-    assert 0.1 < rig.channel.ready_in(now_s) < 0.25
+    assert 0.1 < rig.channel.intrinsics.wait_s(9 * S, time.monotonic()) < 0.25
     rig.send(INFO, info(9 * S, fx=20.0))
+    assert rig.channel.intrinsics.wait_s(9 * S, time.monotonic()) == 0.0
     assert rig.channel.decode(rig.channel.take(time.monotonic())).camera.fx == 20.0
 
 
-def test_after_a_pause_without_a_fresh_camera_info_the_old_one_serves():
+def test_an_awaited_camera_info_wakes_the_worker():
     rig = Rig()
-    rig.send(INFO, info(1 * S, fx=10.0))
-    rig.listen(0)
-    rig.listen(1)
-    rig.send(IMAGE, image(9 * S))
-    assert rig.channel.decode(rig.channel.take(time.monotonic() + 0.26)).camera.fx == 10.0
+    rig.send(INFO, info(1 * S))
+    rig.send(IMAGE, image(2 * S))
+    rig.channel.take(time.monotonic())
+    rig.send(INFO, info(2 * S))  # of the image's own stamp: the camera sends both
+    before = rig.wakes
+    rig.send(INFO, info(3 * S))
+    assert rig.wakes == before + 1
 
 
 def test_a_waiting_image_is_forgotten_with_its_subscription():
@@ -276,28 +278,3 @@ def test_a_cause_of_drops_is_said_once():
     rig.channel.drop("image cannot be used", "step 3")
     rig.channel.drop("image cannot be used", "step 4")
     assert rig.node.logger.texts("warning") == [f"{IMAGE}: a frame was dropped: image cannot be used: step 3"]
-
-
-def test_an_image_waits_for_the_camera_info_of_its_own_stamp():
-    rig = Rig()
-    rig.send(INFO, info(1 * S, fx=10.0))
-    rig.send(IMAGE, image(2 * S))
-    rig.send(INFO, info(2 * S, fx=10.0))  # a camera that sends the image first, then its camera_info
-    assert rig.channel.take(time.monotonic()) is not None
-    rig.send(IMAGE, image(3 * S))
-    assert rig.channel.take(time.monotonic()) is None
-    rig.send(INFO, info(3 * S, fx=20.0))
-    assert rig.channel.decode(rig.channel.take(time.monotonic())).camera.fx == 20.0
-
-
-def test_an_image_whose_camera_info_does_not_come_waits_a_moment_only():
-    rig = Rig()
-    rig.send(IMAGE, image(1 * S))
-    rig.send(INFO, info(1 * S))
-    assert rig.channel.take(time.monotonic()) is not None
-    rig.send(IMAGE, image(2 * S))
-    now_s = time.monotonic()
-    assert 0.0 < rig.channel.ready_in(now_s) < 0.02
-    assert rig.channel.take(now_s + 0.02) is not None
-    rig.send(IMAGE, image(3 * S))
-    assert rig.channel.take(time.monotonic()) is not None  # once is enough: not every image waits

@@ -25,6 +25,23 @@ from depth_anything_ros.camera_channel import Arrival  # noqa: E402
 from depth_anything_ros.depth_worker import BAD_IMAGE, ENGINE_ERROR, NOBODY_LISTENS, DepthWorker  # noqa: E402
 
 
+class FakeIntrinsics:
+    """Holds one camera; ``announced`` takes its place once it was waited for."""
+
+    def __init__(self, camera: CameraModel) -> None:
+        self.camera = camera
+        self.announced: CameraModel | None = None
+
+    def at(self, stamp_ns: int) -> CameraModel:
+        return self.camera
+
+    def wait_s(self, stamp_ns: int, arrived_s: float) -> float:
+        if self.announced is None:
+            return 0.0
+        self.camera, self.announced = self.announced, None
+        return 0.001
+
+
 class FakeChannel:
     """Hands out the stamps it was given, one at a time; a negative stamp is an image that cannot be decoded."""
 
@@ -34,6 +51,7 @@ class FakeChannel:
         self.publisher = FakePublisher("depth/image", None, num_subscriptions=int(listens))
         self.publishers = {"depth_image": self.publisher}
         self.camera: CameraModel | None = None
+        self.intrinsics = FakeIntrinsics(CameraModel(width, 28, 30.0, 30.0, 15.5, 13.5))
 
     def ready_in(self, now_s: float) -> float | None:
         return 0.0 if self.waiting else None
@@ -46,7 +64,7 @@ class FakeChannel:
             raise ImageError("step 3 is too small")
         if arrival.stamp_ns == -2:
             raise ZeroDivisionError("a message nobody thought of")
-        camera = CameraModel(self.width, 28, 30.0, 30.0, 15.5, 13.5)
+        camera = self.intrinsics.at(arrival.stamp_ns)
         return CameraFrame(np.zeros((28, self.width, 3), np.uint8), camera, arrival.stamp_ns, "c")
 
     def drop(self, cause: str, detail: str) -> None:
@@ -212,6 +230,28 @@ def test_an_engine_that_fails_while_it_is_made_ready_is_counted():
         channel.camera = CameraModel(32, 28, 30.0, 30.0, 15.5, 13.5)
         rig.worker.wake()
         rig.until(lambda: rig.errors == ["engine error 1 in a row: cannot compile"])
+
+
+def test_intrinsics_that_are_announced_behind_their_image_are_used_for_it():
+    channel = FakeChannel(1)
+    channel.publishers["depth_camera_info"] = info = FakePublisher("depth/camera_info", None, num_subscriptions=1)
+    channel.intrinsics.announced = CameraModel(32, 28, 60.0, 60.0, 15.5, 13.5)
+    with Rig(FakeEngine(), channel) as rig:
+        rig.until(lambda: bool(info.sent))
+    assert channel.stamps_out == [1]
+    assert info.sent[0].k[0] == 60.0
+
+
+def test_a_size_that_is_announced_behind_its_image_is_awaited():
+    channel = FakeChannel(1, width=64)
+    channel.intrinsics.announced, channel.intrinsics.camera = (
+        channel.intrinsics.camera,
+        CameraModel(32, 28, 30.0, 30.0, 15.5, 13.5),
+    )
+    with Rig(FakeEngine(), channel) as rig:
+        rig.until(lambda: channel.stamps_out == [1])
+    assert channel.publisher.sent[0].width == 64
+    assert channel.stats.drops == {}
 
 
 def test_stopping_waits_for_the_frame_in_work_and_can_be_repeated():

@@ -65,7 +65,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "render splat outputs pictures bag_writer results reference report",
         "run frame_loop interrupt info bench",
         "qos channel_stats diagnostics node_parameters",
-        "camera_channel frame_publisher depth_worker",
+        "intrinsics camera_channel frame_publisher depth_worker",
         "node live_node",
         "play watch",
         "cli cli_live cli_types __main__",

@@ -120,9 +120,10 @@ def test_the_padded_layout_holds_the_same_points() -> None:
     assert read_points(plain)["rgb"].tobytes() == read_points(padded)["rgb"].tobytes()
 
 
+@pytest.mark.parametrize("size", [(41, 30), (42, 84)])
 @pytest.mark.parametrize("stride", [2, 3, 7, 100])
-def test_thinning_leaves_the_points_where_they_are(stride: int) -> None:
-    camera = CameraModel.with_assumed_fov(41, 30)
+def test_thinning_leaves_the_points_where_they_are(stride: int, size: tuple[int, int]) -> None:
+    camera = CameraModel.with_assumed_fov(*size)
     depth_HW, image_HW3 = random_frame(camera)
     thinned = CloudBuilder(camera, stride=stride).build(depth_HW, image_HW3)
     every = read_points(CloudBuilder(camera).build(depth_HW, image_HW3))[::stride, ::stride]
