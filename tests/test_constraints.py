@@ -113,18 +113,12 @@ def test_dds_is_asked_for_where_it_has_wheels(
     assert ("cyclonedds" in names) == has_wheel
 
 
-def pip(*arguments: str, limit_s: float = TIME_LIMIT_S) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "--retries",
-        "0",
-        "--timeout",
-        "15",
-        *arguments,
-    ]
+def pip(
+    *arguments: str, program: Path | None = None, limit_s: float = TIME_LIMIT_S
+) -> subprocess.CompletedProcess[str]:
+    """Run the environment's pip, or the one in a wheel of it."""
+    start = [sys.executable, *(["-m", "pip"] if program is None else [str(program / "pip")])]
+    command = [*start, "--disable-pip-version-check", "--retries", "0", "--timeout", "15", *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit_s)
     except subprocess.TimeoutExpired:
@@ -132,14 +126,16 @@ def pip(*arguments: str, limit_s: float = TIME_LIMIT_S) -> subprocess.CompletedP
 
 
 @pytest.fixture(scope="module")
-def package_index(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("probe")
-    probe = pip("download", "--quiet", "--no-deps", "--dest", str(folder), "packaging", limit_s=60)
-    if probe.returncode:
+def newest_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of the newest pip: that of a fresh environment may be from before another Python could be resolved for."""
+    folder = tmp_path_factory.mktemp("pip")
+    result = pip("download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), "pip", limit_s=60)
+    if result.returncode:
         pytest.skip("no package index can be reached, so the extras are not resolved")
+    (wheel,) = folder.glob("pip-*.whl")
+    return wheel
 
 
-@pytest.mark.usefixtures("package_index")
 @pytest.mark.parametrize(
     ("distro", "machine", "extras"),
     [
@@ -153,7 +149,12 @@ def package_index(tmp_path_factory: pytest.TempPathFactory) -> None:
     ids=lambda value: value.name if isinstance(value, Distro) else None,
 )
 def test_a_robot_gets_its_extras_and_keeps_its_numpy(
-    metadata: email.message.Message, tmp_path: Path, distro: Distro, machine: str, extras: tuple[str, ...]
+    metadata: email.message.Message,
+    tmp_path: Path,
+    newest_pip: Path,
+    distro: Distro,
+    machine: str,
+    extras: tuple[str, ...],
 ) -> None:
     report = tmp_path / "report.json"
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(17, GLIBC[distro.python] + 1)]
@@ -165,6 +166,7 @@ def test_a_robot_gets_its_extras_and_keeps_its_numpy(
         *("--implementation", "cp", "--abi", abi, "--abi", "abi3", "--abi", "none"),
         *(word for platform in (*platforms, f"manylinux2014_{machine}") for word in ("--platform", platform)),
         *("--constraint", str(path_of(distro)), *asked),
+        program=newest_pip,
     )
     assert result.returncode == 0, result.stderr
     installed = {

@@ -38,7 +38,7 @@ def test_bad_arguments_and_environment_leave_nothing_behind(domain: int, monkeyp
     with pytest.raises(ConfigError, match="--nonsense"):
         embedded.init(args=["x", "--ros-args", "--nonsense"])
     monkeypatch.setenv("ROS_DOMAIN_ID", "233")
-    with pytest.raises(ConfigError, match="ROS_DOMAIN_ID is '233'; a whole number from 0 to 232 is needed"):
+    with pytest.raises(ConfigError, match="ROS_DOMAIN_ID is '233'; accepted: a whole number from 0 to 232"):
         embedded.init(args=[])
     assert not embedded.ok()
     assert signal.getsignal(signal.SIGINT) is before
