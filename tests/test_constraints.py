@@ -127,9 +127,10 @@ def pip(
 
 @pytest.fixture(scope="module")
 def newest_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel of the newest pip: that of a fresh environment may be from before another Python could be resolved for."""
+    """A wheel of the newest pip; one that came with Python may not resolve for another Python."""
     folder = tmp_path_factory.mktemp("pip")
-    result = pip("download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), "pip", limit_s=60)
+    options = ("--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder))
+    result = pip("download", *options, "pip", limit_s=60)
     if result.returncode:
         pytest.skip("no package index can be reached, so the extras are not resolved")
     (wheel,) = folder.glob("pip-*.whl")
