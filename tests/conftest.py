@@ -46,6 +46,16 @@ TOLERANCES: Mapping[str, Mapping[str, float]] = MappingProxyType(
 )
 
 
+# On a robot there is no torch, and its tests cannot even be collected; scripts/test always brings it.
+_HAS_TORCH = importlib.util.find_spec("torch") is not None
+collect_ignore = [] if _HAS_TORCH else ["networks", "training"]
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is left out as a whole."""
+    return [] if _HAS_TORCH else ["torch does not import: tests/networks and tests/training are left out"]
+
+
 def has_cuda_device() -> bool:
     """Ask the driver itself, so that no heavy library is imported to answer no."""
     try:
