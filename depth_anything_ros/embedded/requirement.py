@@ -10,7 +10,9 @@ from ..errors import MissingDependency
 def require_cyclonedds() -> None:
     """Other versions have other private parts. Raises MissingDependency."""
     if util.find_spec("cyclonedds") is None:
-        raise MissingDependency("cyclonedds", "dds")
+        missing = MissingDependency("cyclonedds", "dds")
+        missing.msg += "; where it has no package (Jetson), install ROS 2 instead"
+        raise missing
     try:
         version = metadata.version("cyclonedds")
     except metadata.PackageNotFoundError:

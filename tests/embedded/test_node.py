@@ -261,7 +261,7 @@ def test_without_the_library_one_line_names_the_extra() -> None:
     last = result.stderr.strip().splitlines()[-1]
     assert last == (
         "depth_anything_ros.errors.MissingDependency: cyclonedds is not installed; "
-        "it comes with: pip install 'depth_anything_ros[dds]'"
+        "it comes with: pip install 'depth_anything_ros[dds]'; where it has no package (Jetson), install ROS 2 instead"
     )
 
 
