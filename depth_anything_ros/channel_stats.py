@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from .report import percentiles_ms
 
 _MAX_SAMPLES = 512
+# Without images for this long, or for some of their usual gaps if that is longer, a camera is silent.
+_SILENT_S = 1.0
+_MANY_GAPS = 3.0
 
 SUPERSEDED = "a newer frame came first"
 """Cause of a drop that is no fault: the camera is faster than the engine."""
@@ -22,12 +27,35 @@ class StatsReport:
     published: int
     rate_in: float
     rate_out: float
+    is_receiving: bool
+    """Whether the last image is no older than the gaps before it let expect; so a slow camera is no silent one."""
+    is_publishing: bool
+    stamps_back: int
+    """Stamps of this period that lie before the one before."""
     drops: dict[str, int]
     new_drops: dict[str, int]
     """Those of this period."""
     last_drop: dict[str, str]
     """What exactly was wrong with the last frame of each cause."""
     times_ms: dict[str, dict[str, float]]
+
+
+@dataclass
+class Pulse:
+    """When something happened last, and how long after the time before."""
+
+    last_s: float = -math.inf
+    gap_s: float = 0.0
+
+    def beat(self) -> None:
+        """It happens now."""
+        now_s = time.monotonic()
+        self.gap_s = now_s - self.last_s if math.isfinite(self.last_s) else 0.0
+        self.last_s = now_s
+
+    def is_alive(self) -> bool:
+        """Whether it may still be expected to go on."""
+        return time.monotonic() - self.last_s <= max(_SILENT_S, _MANY_GAPS * self.gap_s)
 
 
 @dataclass
@@ -40,6 +68,9 @@ class ChannelStats:
     last_drop: dict[str, str] = field(default_factory=dict)
     last_stamp_ns: int | None = None
     stamps_back: int = 0
+    _stamps_back_before: int = 0
+    _in: Pulse = field(default_factory=Pulse)
+    _out: Pulse = field(default_factory=Pulse)
     _samples_ms: dict[str, deque[float]] = field(default_factory=dict)
     _before: tuple[float, int, int] | None = None
     _drops_before: Counter[str] = field(default_factory=Counter)
@@ -49,6 +80,7 @@ class ChannelStats:
         """Count an image that arrived."""
         with self._lock:
             self.received += 1
+            self._in.beat()
             if self.last_stamp_ns is not None and stamp_ns < self.last_stamp_ns:
                 self.stamps_back += 1
             self.last_stamp_ns = stamp_ns
@@ -64,6 +96,7 @@ class ChannelStats:
         """Count a frame that was given out, with its times by stage [ms]."""
         with self._lock:
             self.published += 1
+            self._out.beat()
             for stage, milliseconds in times_ms.items():
                 self._samples_ms.setdefault(stage, deque(maxlen=_MAX_SAMPLES)).append(milliseconds)
 
@@ -77,11 +110,15 @@ class ChannelStats:
                 rate_out = (self.published - self._before[2]) / elapsed
             self._before = (now_s, self.received, self.published)
             new_drops, self._drops_before = self.drops - self._drops_before, self.drops.copy()
+            stamps_back, self._stamps_back_before = self.stamps_back - self._stamps_back_before, self.stamps_back
             return StatsReport(
                 received=self.received,
                 published=self.published,
                 rate_in=rate_in,
                 rate_out=rate_out,
+                is_receiving=rate_in > 0.0 or self._in.is_alive(),
+                is_publishing=rate_out > 0.0 or self._out.is_alive(),
+                stamps_back=stamps_back,
                 drops=dict(self.drops),
                 new_drops=dict(new_drops),
                 last_drop=dict(self.last_drop),

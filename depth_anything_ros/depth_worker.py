@@ -21,6 +21,8 @@ from .pipeline import DepthPipeline
 BAD_IMAGE = "image cannot be used"
 BAD_CAMERA = "image and camera_info do not fit"
 ENGINE_ERROR = "engine error"
+# A condition cannot wait for ever longer times.
+_LONGEST_WAIT_S = 10.0
 NOBODY_LISTENS = "nobody listens any more"
 
 
@@ -65,7 +67,7 @@ class DepthWorker:
         self._is_stopping = False
         self._has_news = False
         self._failures_in_a_row = 0
-        self._warm: set[CameraModel] = set()
+        self._warm: set[tuple[tuple[int, int], ...]] = set()
         self._thread = threading.Thread(target=self._work, name="depth worker", daemon=True)
 
     def start(self, channels: Sequence[CameraChannel]) -> None:
@@ -88,6 +90,13 @@ class DepthWorker:
             self._thread.join()
 
     def _work(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:  # a bug of ours: said and shown, not a thread that is silently gone
+            self.failure = f"the worker failed: {type(error).__name__}: {error}"
+            self._log_error("".join(traceback.format_exception(error)))
+
+    def _serve(self) -> None:
         while True:
             with self._something_came:
                 if not self._has_news and not self._is_stopping:
@@ -105,7 +114,7 @@ class DepthWorker:
         """Seconds until a frame that is held back by ``max_rate`` is due; None if none is."""
         now_s = time.monotonic()
         waits = [wait for channel, _ in self._channels if (wait := channel.ready_in(now_s)) is not None]
-        return min(waits, default=None)
+        return min([*waits, _LONGEST_WAIT_S]) if waits else None
 
     def _next_job(self, channel: CameraChannel, publisher: FramePublisher) -> _Job | None:
         start_s = time.monotonic()
@@ -147,11 +156,9 @@ class DepthWorker:
         """
         cameras = [channel.camera for channel, _ in self._channels]
         known = [camera for camera in cameras if camera is not None]
-        cold = [camera for camera in known if camera not in self._warm]
-        if not cold:
-            return
-        self._warm.update(cold)
-        groups = [[camera] for camera in cold] + ([known] if len(known) > 1 else [])
+        groups = [[camera] for camera in known] + ([known] if len(known) > 1 else [])
+        groups = [group for group in groups if _sizes(group) not in self._warm]
+        self._warm.update(map(_sizes, groups))
         try:
             for group in groups:
                 self.pipeline.run([CameraFrame(np.zeros((c.height, c.width, 3), np.uint8), c, 0, "") for c in group])
@@ -174,7 +181,7 @@ class DepthWorker:
             self._count_failure(jobs, error)
             return
         self._failures_in_a_row = 0
-        self._warm.update(job.frame.camera for job in jobs if job.frame.camera is not None)
+        self._warm.add(_sizes([job.frame.camera for job in jobs if job.frame.camera is not None]))
         for job, result in zip(jobs, results, strict=True):
             self._await_camera_info(job.channel, job.arrival)
             camera = job.channel.intrinsics.at(job.arrival.stamp_ns)
@@ -194,7 +201,7 @@ class DepthWorker:
     def _publish(self, job: _Job, result: DepthFrame) -> None:
         start_s = time.monotonic()
         try:
-            was_wanted = job.publisher.publish(result, self.values)
+            was_wanted = job.publisher.publish(result, self.values, self.pipeline.max_depth_m)
         except Exception as error:
             if self._is_alive():
                 job.channel.drop("cannot be published", f"{type(error).__name__}: {error}")
@@ -224,3 +231,7 @@ class DepthWorker:
             self._log_error("".join(traceback.format_exception(error)))
         if self._failures_in_a_row >= self.values["max_failures"]:
             self.failure = f"{self._failures_in_a_row} engine errors in a row, the last: {text}"
+
+
+def _sizes(cameras: Sequence[CameraModel]) -> tuple[tuple[int, int], ...]:
+    return tuple((camera.width, camera.height) for camera in cameras)

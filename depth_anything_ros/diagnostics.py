@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +40,6 @@ class CameraFacts:
     camera_problem: str
     frame_id: str
     unreached: tuple[str, ...]
-    stamps_back: int
     stats: StatsReport
 
 
@@ -51,14 +50,14 @@ def why_nothing(facts: CameraFacts) -> list[str]:
     reasons = list(facts.unreached)
     if not facts.image_publishers:
         reasons.append(f"no publisher on {facts.image_topic}")
-    elif facts.stats.rate_in == 0.0 and not facts.unreached:
+    elif not facts.stats.is_receiving and not facts.unreached:
         reasons.append(f"no image on {facts.image_topic}, though {', '.join(facts.image_publishers)} publishes there")
     if facts.camera_problem:
         problem = facts.camera_problem
         if not facts.camera_info_publishers:
             problem += f": no publisher on {facts.camera_info_topic}"
         reasons.append(problem)
-    faults = {cause: count for cause, count in facts.stats.new_drops.items() if cause != SUPERSEDED}
+    faults = _faults(facts.stats)
     if not reasons and faults:
         cause = max(faults, key=lambda name: faults[name])
         reasons.append(f"frames are dropped: {cause}: {facts.stats.last_drop[cause]}".rstrip(": "))
@@ -73,8 +72,8 @@ def remarks(facts: CameraFacts) -> list[str]:
         found.append(f"frame_id {name} is not an optical frame by its name (REP 103: *_optical_frame, z forward)")
     if len(facts.image_publishers) > 1:
         found.append(f"{len(facts.image_publishers)} publishers on {facts.image_topic}: {_listed(facts)}")
-    if facts.stamps_back:
-        found.append(f"stamps went back {facts.stamps_back} times")
+    if facts.stats.stamps_back:
+        found.append("stamps went back: a recording that began again, or two publishers?")
     age = facts.stats.times_ms.get("age")
     if age is not None and abs(age["p50"]) > _OLD_MS:
         found.append("stamps are not of this clock: a recording without use_sim_time?")
@@ -99,14 +98,15 @@ def camera_status(prefix: str, facts: CameraFacts) -> Status:
     for stage, times in stats.times_ms.items():
         values[f"{stage} p50 [ms]"], values[f"{stage} p99 [ms]"] = f"{times['p50']:.2f}", f"{times['p99']:.2f}"
     name = f"{prefix}: camera {facts.name}".rstrip()
-    if stats.rate_out > 0.0:
+    if stats.is_publishing:
         odd = remarks(facts)
         return Status(name, WARN if odd else OK, "; ".join(odd) or "publishing", facts.frame_id, values)
     reasons = why_nothing(facts) or ["waiting for the next image"]
     values["why nothing is published"] = "; ".join(reasons)
     # Nobody listening is no fault, and the first period has no rate yet.
     level = OK if not facts.wanted and not facts.unreached else WARN
-    if facts.wanted and facts.camera_problem and facts.camera_info_publishers and facts.stats.received:
+    is_useless = bool(facts.camera_problem and facts.camera_info_publishers) or bool(_faults(stats))
+    if facts.wanted and stats.received and is_useless:
         level = ERROR
     return Status(name, level, "; ".join(reasons), facts.frame_id, values)
 
@@ -152,12 +152,17 @@ def to_message(statuses: Iterable[Status], header: Any, message: Callable[[str],
 
 
 def memory_mb() -> float:
-    """Memory that the process holds now [MB]; at its largest where the system does not tell."""
+    """Memory that the process holds now [MB]; NaN where the system does not tell (other than Linux)."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return pages * resource.getpagesize() / 1e6
+        return float("nan")
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _faults(stats: StatsReport) -> dict[str, int]:
+    """Frames of the period that were lost to a fault; that the camera is faster than the engine is none."""
+    return {cause: count for cause, count in stats.new_drops.items() if cause != SUPERSEDED}
 
 
 def _is_optical(frame_id: str) -> bool:

@@ -117,6 +117,7 @@ class FrameLoop:
     def _process_frame(self, item: SourceFrame) -> dict[str, float]:
         result = self._pipeline.run([item.frame])[0]
         if result.assumed_camera:
+            self._summary.intrinsics_assumed = True
             self._note_assumed_camera(result.camera.hfov_deg if result.camera is not None else 0.0)
         trained = self._trained.contains(item.frame.image_HW3)
         comparison = reference_HW = None

@@ -28,6 +28,7 @@ class FramePublisher:
     def __init__(self, publishers: Mapping[str, Any]) -> None:
         self._publishers = publishers
         self._messages = MessageFactory(message)
+        self._max_depth_m = np.inf
         self._builders: dict[tuple[Any, ...], CloudBuilder] = {}
         self._makers: dict[str, Callable[[Any, DepthFrame, Mapping[str, Any]], Any]] = {
             "depth_image": self._depth_image,
@@ -38,8 +39,12 @@ class FramePublisher:
             "points_clearing": self._points_clearing,
         }
 
-    def publish(self, frame: DepthFrame, values: Mapping[str, Any]) -> bool:
-        """Publish what has subscribers, as the parameters ``values`` ask; False if nothing has."""
+    def publish(self, frame: DepthFrame, values: Mapping[str, Any], max_depth_m: float = np.inf) -> bool:
+        """Publish what has subscribers, as the parameters ``values`` ask; False if nothing has.
+
+        ``max_depth_m`` is the range that the frame was made with: farther is +Inf in it.
+        """
+        self._max_depth_m = max_depth_m
         wanted = [name for name, publisher in self._publishers.items() if publisher.get_subscription_count() > 0]
         header = self._messages.header_of(frame)
         for name in wanted:
@@ -68,9 +73,12 @@ class FramePublisher:
         return self._messages.cloud(header, cloud)
 
     def _points_clearing(self, header: Any, frame: DepthFrame, values: Mapping[str, Any]) -> Any:
-        """The cloud of what is beyond range or sky, brought to one depth: up to there the view is free."""
-        is_free = frame.depth_HW == np.inf
-        depth_HW = np.where(is_free, np.float32(values["points_clearing.range"]), np.float32(np.nan))
+        """The cloud of what is beyond range or sky, brought to one depth up to which the view is free.
+
+        Never farther than the range itself: something may stand behind it.
+        """
+        free_m = np.float32(min(values["points_clearing.range"], self._max_depth_m))
+        depth_HW = np.where(frame.depth_HW == np.inf, free_m, np.float32(np.nan))
         return self._messages.cloud(header, self._builder(frame, values).build(depth_HW))
 
     def _builder(self, frame: DepthFrame, values: Mapping[str, Any]) -> CloudBuilder:

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from .camera import CameraModel
+from .encodings import check_size
 from .errors import DepthAnythingError
 from .messages import NS_PER_S, stamp_ns_of
 
@@ -44,8 +45,9 @@ class Intrinsics:
         camera, problem = None, ""
         try:
             camera = CameraModel.from_camera_info(info, rectified=rectified)
+            check_size(camera.width, camera.height, "camera_info")
         except DepthAnythingError as error:
-            problem = str(error)
+            camera, problem = None, str(error)
         stamp_ns = stamp_ns_of(info.header)
         with self._lock:
             is_new, is_new_problem = camera != self.camera, problem != self.problem

@@ -51,13 +51,15 @@ class DepthNode(LifecycleNode):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(NODE_NAME, automatically_declare_parameters_from_overrides=True, **options)
-        self._messages = MessageFactory(message)
+        # First, as a node that ROS refuses is destroyed before it is made.
         self._engine: DepthEngine | None = None
         self._worker: DepthWorker | None = None
         self._channels: list[CameraChannel] = []
+        super().__init__(NODE_NAME, automatically_declare_parameters_from_overrides=True, **options)
+        self._messages = MessageFactory(message)
         self._state = "unconfigured"
         self._failure = ""
+        self._num_failures = 0
         self._said: set[str] = set()
         try:
             self._values = declare_parameters(self)
@@ -126,7 +128,9 @@ class DepthNode(LifecycleNode):
 
     def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
         """Close the topics. An engine that has failed ends in the error state instead."""
-        failure = self._worker.failure if self._worker is not None else ""
+        failure = ""
+        if self._worker is not None:
+            failure, self._num_failures = self._worker.failure, self._worker.num_failures
         self._stop()
         if failure:
             return self._refuse("go on", failure, _ERROR)
@@ -229,9 +233,12 @@ class DepthNode(LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         prefix = self.get_fully_qualified_name().lstrip("/")
-        num_failures = self._worker.num_failures if self._worker is not None else 0
+        if self._worker is not None:
+            self._num_failures = self._worker.num_failures
         statuses: list[Status] = [
-            engine_status(prefix, self._engine, state=self._state, failure=self._failure, num_failures=num_failures)
+            engine_status(
+                prefix, self._engine, state=self._state, failure=self._failure, num_failures=self._num_failures
+            )
         ]
         for channel in self._channels:
             facts = self._facts(channel)
@@ -255,7 +262,6 @@ class DepthNode(LifecycleNode):
             camera_problem=channel.camera_problem,
             frame_id=channel.frame_id,
             unreached=tuple(channel.unreached()),
-            stamps_back=channel.stats.stamps_back,
             stats=channel.stats.report(time.monotonic()),
         )
 

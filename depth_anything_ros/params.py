@@ -191,7 +191,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default=8.0,
         low=0.1,
         high=1000.0,
-        description="distance of the clearing points [m]",
+        description="distance of the clearing points [m], at most max_depth",
         change="live",
     ),
     ParameterSpec(

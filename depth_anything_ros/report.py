@@ -83,6 +83,7 @@ class Summary:
     latencies: Latencies = field(default_factory=Latencies)
     elapsed_s: float = 0.0
     errors: dict[str, dict[str, object]] = field(default_factory=dict)
+    intrinsics_assumed: bool = False
     interrupted: bool = False
     problem: str = ""
     notes: list[str] = field(default_factory=list)
@@ -103,6 +104,7 @@ class Summary:
             "camera": self.camera,
             "engine": {"name": self.engine, "precision": self.precision, "reason": self.engine_reason},
             "model": {"name": self.model, "notice": self.model_notice},
+            "intrinsics_assumed": self.intrinsics_assumed,
             "interrupted": self.interrupted,
             "problem": self.problem,
             "frames": {

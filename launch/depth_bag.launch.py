@@ -5,6 +5,7 @@ The bag's clock is the time of the node and of RViz. The launch ends with the ba
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import yaml
@@ -40,6 +41,12 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="",
                 description="topic of the images in the bag. Not given: the only one that is not depth",
             ),
+            DeclareLaunchArgument(
+                "image_transport",
+                default_value="",
+                choices=["", "raw", "compressed"],
+                description="raw or compressed. Not given: as the bag has that topic",
+            ),
             DeclareLaunchArgument("rate", default_value="1.0", description="speed of playing; 1.0: as recorded"),
             DeclareLaunchArgument(
                 "loop", default_value="false", choices=YES_NO, description="start again at the end of the bag"
@@ -58,11 +65,15 @@ def generate_launch_description() -> LaunchDescription:
 def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     bag, rate, delay = (LaunchConfiguration(name).perform(context) for name in ("bag", "rate", "delay"))
     image_topic = LaunchConfiguration("image_topic").perform(context)
-    transport = context.launch_configurations.get("image_transport", "")
+    transport = LaunchConfiguration("image_transport").perform(context)
     if not Path(bag).exists():
         raise ValueError(f"no bag at {bag!r}; accepted: the folder of a ROS 2 bag")
     if not image_topic:
         image_topic, transport = _only_image_topic(Path(bag))
+    elif not transport:
+        # A bag whose metadata cannot be read plays all the same, as raw images.
+        with contextlib.suppress(ValueError):
+            transport = _image_topics(Path(bag)).get(image_topic, "")
     arguments = {"image_topic": image_topic, "image_transport": transport}
     launch_file = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "depth.launch.py"])
     node = IncludeLaunchDescription(PythonLaunchDescriptionSource(launch_file), launch_arguments=arguments.items())
@@ -87,7 +98,16 @@ def _positive(name: str, text: str) -> str:
 
 
 def _only_image_topic(bag: Path) -> tuple[str, str]:
-    """Topic of a bag's only pictures, without ``/compressed``, and their transport."""
+    """Topic of a bag's only pictures and their transport."""
+    found = _image_topics(bag)
+    if len(found) != 1:
+        known = ", ".join(found) or "none"
+        raise ValueError(f"image topics in {bag}: {known}; name one with image_topic")
+    return found.popitem()
+
+
+def _image_topics(bag: Path) -> dict[str, str]:
+    """Topics of a bag's pictures, without ``/compressed``, with their transports."""
     folder = bag if bag.is_dir() else bag.parent
     try:
         information = yaml.safe_load((folder / "metadata.yaml").read_text("utf-8"))["rosbag2_bagfile_information"]
@@ -102,7 +122,4 @@ def _only_image_topic(bag: Path) -> tuple[str, str]:
         name = str(topic["name"]).removesuffix("/compressed")
         if transport and "depth" not in name.lower() and found.get(name) != "raw":
             found[name] = transport
-    if len(found) != 1:
-        known = ", ".join(found) or "none"
-        raise ValueError(f"image topics in {bag}: {known}; name one with image_topic")
-    return found.popitem()
+    return found

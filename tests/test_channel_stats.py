@@ -56,7 +56,24 @@ def test_stamps_that_go_back_are_counted():
     stats = ChannelStats()
     for stamp in (5, 6, 6, 2, 3):
         stats.count_received(stamp)
-    assert stats.stamps_back == 1
+    assert stats.report(0.0).stamps_back == 1
+    assert stats.report(1.0).stamps_back == 0  # those of the period only
+
+
+def test_a_slow_stream_is_alive_between_its_frames_and_a_silent_one_is_not(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("depth_anything_ros.channel_stats.time.monotonic", lambda: now[0])
+    stats = ChannelStats()
+    assert not stats.report(now[0]).is_receiving
+    for second in (100.0, 105.0, 110.0):
+        now[0] = second
+        stats.count_received(0)
+        stats.count_published({})
+    stats.report(now[0])
+    for second, alive in ((124.0, True), (126.0, False)):  # three gaps of 5 s
+        now[0] = second
+        report = stats.report(second)
+        assert (report.rate_out, report.is_receiving, report.is_publishing) == (0.0, alive, alive)
 
 
 def test_two_threads_lose_no_count():

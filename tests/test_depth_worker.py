@@ -4,115 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from depth_anything_ros.camera import CameraModel
-from depth_anything_ros.channel_stats import ChannelStats
-from depth_anything_ros.depth_frame import CameraFrame
-from depth_anything_ros.engine import load_engine
-from depth_anything_ros.errors import EngineError, ImageError
+from depth_anything_ros.errors import EngineError
 from depth_anything_ros.params import check_values
-from depth_anything_ros.pipeline import DepthPipeline
 from tests.worlds import FakePublisher, require_world
 
 require_world()
 
 from depth_anything_ros.camera_channel import Arrival  # noqa: E402
-from depth_anything_ros.depth_worker import BAD_IMAGE, ENGINE_ERROR, NOBODY_LISTENS, DepthWorker  # noqa: E402
-
-
-class FakeIntrinsics:
-    """Holds one camera; ``announced`` takes its place once it was waited for."""
-
-    def __init__(self, camera: CameraModel) -> None:
-        self.camera = camera
-        self.announced: CameraModel | None = None
-
-    def at(self, stamp_ns: int) -> CameraModel:
-        return self.camera
-
-    def wait_s(self, stamp_ns: int, arrived_s: float) -> float:
-        if self.announced is None:
-            return 0.0
-        self.camera, self.announced = self.announced, None
-        return 0.001
-
-
-class FakeChannel:
-    """Hands out the stamps it was given, one at a time; a negative stamp is an image that cannot be decoded."""
-
-    def __init__(self, *stamps: int, width: int = 32, listens: bool = True) -> None:
-        self.waiting, self.width = list(stamps), width
-        self.stats = ChannelStats()
-        self.publisher = FakePublisher("depth/image", None, num_subscriptions=int(listens))
-        self.publishers = {"depth_image": self.publisher}
-        self.camera: CameraModel | None = None
-        self.intrinsics = FakeIntrinsics(CameraModel(width, 28, 30.0, 30.0, 15.5, 13.5))
-
-    def ready_in(self, now_s: float) -> float | None:
-        return 0.0 if self.waiting else None
-
-    def take(self, now_s: float) -> Arrival | None:
-        return Arrival(None, now_s, self.waiting.pop(0)) if self.waiting else None
-
-    def decode(self, arrival: Arrival) -> CameraFrame:
-        if arrival.stamp_ns == -1:
-            raise ImageError("step 3 is too small")
-        if arrival.stamp_ns == -2:
-            raise ZeroDivisionError("a message nobody thought of")
-        camera = self.intrinsics.at(arrival.stamp_ns)
-        return CameraFrame(np.zeros((28, self.width, 3), np.uint8), camera, arrival.stamp_ns, "c")
-
-    def drop(self, cause: str, detail: str) -> None:
-        self.stats.count_drop(cause, detail)
-
-    @property
-    def stamps_out(self) -> list[int]:
-        return [message.header.stamp.nanosec for message in self.publisher.sent]
-
-
-class FakeEngine:
-    """The exact plane, with something done before each call; keeps the batch sizes."""
-
-    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
-        self._plane = load_engine("plane:")
-        self.spec, self.info = self._plane.spec, self._plane.info
-        self.before, self.batches = before, []
-
-    def infer(self, images_nhw3: np.ndarray) -> np.ndarray:
-        self.batches.append(len(images_nhw3))
-        self.before()
-        return self._plane.infer(images_nhw3)
-
-
-class Rig:
-    def __init__(self, engine: Any, *channels: FakeChannel, is_alive: bool = True, **values: Any) -> None:
-        self.errors: list[str] = []
-        self.channels = channels
-        self.worker = DepthWorker(
-            DepthPipeline(engine),
-            check_values(values),
-            now_ns=lambda: 10_000_000,
-            log_error=self.errors.append,
-            is_alive=lambda: is_alive,
-        )
-
-    def __enter__(self) -> Rig:
-        self.worker.start(self.channels)  # type: ignore[arg-type]
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.worker.stop()
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        end_s = time.monotonic() + 10.0
-        while not condition():
-            assert time.monotonic() < end_s, "nothing came within 10 s"
-            time.sleep(0.002)
+from depth_anything_ros.depth_worker import BAD_IMAGE, ENGINE_ERROR, NOBODY_LISTENS  # noqa: E402
+from tests.worker_rig import FakeChannel, FakeEngine, Rig  # noqa: E402
 
 
 def test_every_image_gives_one_depth_with_its_stamp():
@@ -193,6 +98,36 @@ def test_a_failing_publisher_does_not_end_the_worker(is_alive, counted):
     assert channel.stats.last_drop == {cause: f"RuntimeError: {text}" for cause, text in counted.items()}
 
 
+def test_a_bug_in_the_worker_is_said_and_ends_in_a_failure():
+    class Broken(FakeChannel):
+        def take(self, now_s: float) -> Arrival | None:
+            raise OverflowError("a bug")
+
+    with Rig(FakeEngine(), Broken(1)) as rig:
+        rig.until(lambda: rig.worker.failure != "")
+    assert rig.worker.failure == "the worker failed: OverflowError: a bug"
+    assert "Traceback" in rig.errors[0]
+
+
+def test_a_frame_that_is_held_back_for_ages_harms_nothing():
+    channel = FakeChannel()
+    channel.ready_in = lambda now_s: 1e10  # type: ignore[method-assign]
+    with Rig(FakeEngine(), channel) as rig:
+        time.sleep(0.05)
+        assert rig.worker.failure == ""
+
+
+def test_new_intrinsics_of_a_known_size_cost_no_engine_run():
+    channel = FakeChannel(1)
+    engine = FakeEngine()
+    with Rig(engine, channel) as rig:
+        rig.until(lambda: channel.stamps_out == [1])
+        channel.camera = CameraModel(32, 28, 40.0, 40.0, 15.5, 13.5)
+        rig.worker.wake()
+        time.sleep(0.05)
+    assert engine.batches == [1]
+
+
 def test_an_idle_worker_sleeps_until_it_is_woken():
     channel = FakeChannel()
     engine = FakeEngine()
@@ -206,7 +141,7 @@ def test_an_idle_worker_sleeps_until_it_is_woken():
 
 
 def test_the_engine_is_made_ready_for_a_camera_before_its_first_image():
-    front, left = FakeChannel(), FakeChannel(width=64)
+    front, left = FakeChannel(), FakeChannel()
     engine = FakeEngine()
     with Rig(engine, front, left) as rig:
         front.camera = CameraModel(32, 28, 30.0, 30.0, 15.5, 13.5)
@@ -214,10 +149,10 @@ def test_the_engine_is_made_ready_for_a_camera_before_its_first_image():
         rig.until(lambda: engine.batches == [1])
         left.camera = CameraModel(32, 28, 31.0, 31.0, 15.5, 13.5)
         rig.worker.wake()
-        rig.until(lambda: engine.batches == [1, 1, 2])
+        rig.until(lambda: engine.batches == [1, 2])
         rig.worker.wake()
         time.sleep(0.05)
-        assert len(engine.batches) == 3  # once is enough
+        assert len(engine.batches) == 2  # once is enough
     assert front.publisher.sent == left.publisher.sent == []
 
 

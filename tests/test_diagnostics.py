@@ -28,13 +28,26 @@ STATS = StatsReport(
     published=10,
     rate_in=30.0,
     rate_out=10.0,
+    is_receiving=True,
+    is_publishing=True,
+    stamps_back=0,
     drops={"a newer frame came first": 20},
     new_drops={"a newer frame came first": 20},
     last_drop={"a newer frame came first": ""},
     times_ms={"engine": {"p50": 80.0, "p99": 95.0, "max": 99.0}, "age": {"p50": 90.0, "p99": 120.0, "max": 150.0}},
 )
 SILENT = StatsReport(
-    received=0, published=0, rate_in=0.0, rate_out=0.0, drops={}, new_drops={}, last_drop={}, times_ms={}
+    received=0,
+    published=0,
+    rate_in=0.0,
+    rate_out=0.0,
+    is_receiving=False,
+    is_publishing=False,
+    stamps_back=0,
+    drops={},
+    new_drops={},
+    last_drop={},
+    times_ms={},
 )
 WORKING = CameraFacts(
     name="",
@@ -46,7 +59,6 @@ WORKING = CameraFacts(
     camera_problem="",
     frame_id="camera_color_optical_frame",
     unreached=(),
-    stamps_back=0,
     stats=STATS,
 )
 NO_INFO = "no camera_info yet"
@@ -93,7 +105,7 @@ def test_why_nothing_is_published(changes, level, words):
 
 
 def test_an_uncalibrated_camera_is_an_error():
-    receiving = replace(SILENT, received=9, rate_in=30.0)
+    receiving = replace(SILENT, received=9, rate_in=30.0, is_receiving=True)
     facts = replace(WORKING, stats=receiving, camera_problem="camera_info on /camera_info: uncalibrated, K[0] = 0")
     status = camera_status("n", facts)
     assert (status.level, status.message) == (ERROR, "camera_info on /camera_info: uncalibrated, K[0] = 0")
@@ -104,13 +116,21 @@ def test_frames_that_are_all_dropped_are_explained_by_the_most_frequent_fault_of
         SILENT,
         received=2000,
         rate_in=30.0,
+        is_receiving=True,
         drops={"a newer frame came first": 1000, "image cannot be used": 9, "engine error": 700},
         new_drops={"a newer frame came first": 20, "image cannot be used": 9, "engine error": 1},
         last_drop={"a newer frame came first": "", "image cannot be used": "step 3", "engine error": "lost"},
     )
     facts = replace(WORKING, stats=stats)
     assert why_nothing(facts) == ["frames are dropped: image cannot be used: step 3"]
-    assert camera_status("n", facts).values["dropped: engine error"] == "700 lost"
+    status = camera_status("n", facts)
+    assert status.values["dropped: engine error"] == "700 lost"
+    assert status.level == ERROR  # images come and not one of them can be used
+
+
+def test_a_slow_camera_between_two_frames_is_no_fault():
+    between = replace(STATS, rate_in=0.0, rate_out=0.0)
+    assert camera_status("n", replace(WORKING, stats=between)).level == OK
 
 
 @pytest.mark.parametrize(
@@ -119,7 +139,7 @@ def test_frames_that_are_all_dropped_are_explained_by_the_most_frequent_fault_of
         ({"frame_id": "camera_link"}, "'camera_link' is not an optical frame"),
         ({"frame_id": ""}, "'' is not an optical frame"),
         ({"image_publishers": ("/a", "/b")}, "2 publishers on /image: /a, /b"),
-        ({"stamps_back": 3}, "stamps went back 3 times"),
+        ({"stats": replace(STATS, stamps_back=3)}, "stamps went back"),
         ({"stats": replace(STATS, times_ms={"age": {"p50": 4e9, "p99": 4e9, "max": 4e9}})}, "not of this clock"),
         ({"unreached": (MISMATCH,)}, "/usb_cam publishes best effort"),
     ],

@@ -102,6 +102,14 @@ def test_clearing_points_stand_where_the_view_is_free():
     assert np.isnan(xyz[1:]).all()  # unknown clears nothing, and neither does an obstacle
 
 
+def test_nothing_is_cleared_beyond_the_range_of_the_depth():
+    """Behind max_depth something may stand: +Inf there is no free view up to points_clearing.range."""
+    publisher = FakePublisher("points_clearing", None, num_subscriptions=1)
+    frame = DepthFrame(depth(), np.zeros((H, W, 3), np.uint8), CAMERA, 0, "c")
+    FramePublisher({"points_clearing": publisher}).publish(frame, check_values({}), 3.0)
+    assert set(points(publisher.sent[0])[0, :, 2]) == {3.0}
+
+
 def test_pictures_for_people():
     made = publish("image_rect", "depth_colored")
     assert to_rgb(made["image_rect"])[3, 3].tolist() == [9, 8, 7]

@@ -53,6 +53,15 @@ def test_new_intrinsics_hold_from_their_stamp_on(stamp_ns: int, fx: float) -> No
     assert camera is not None and camera.fx == fx
 
 
+def test_a_camera_of_an_absurd_size_is_no_camera() -> None:
+    intrinsics = Intrinsics()
+    message = info(1)
+    message.width = message.height = 60_000
+    intrinsics.take(message, rectified=False)
+    assert intrinsics.camera is None
+    assert "60000" in intrinsics.problem
+
+
 def paired() -> Intrinsics:
     """Of a camera that sends an image and then its camera_info."""
     intrinsics = Intrinsics()

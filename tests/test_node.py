@@ -184,6 +184,14 @@ def test_a_start_with_a_wrong_parameter_is_refused(make_node, values, words):
         make_node(**values)
 
 
+def test_what_ros_itself_refuses_keeps_its_reason(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", DOMAIN)
+    result = run_node("--ros-args", "-p", "use_sim_time:=seven")
+    assert result.returncode == 2
+    assert "use_sim_time" in result.stderr
+    assert "AttributeError" not in result.stderr
+
+
 def test_every_parameter_is_declared_and_described(make_node):
     node = make_node()
     for spec in PARAMETERS:

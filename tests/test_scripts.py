@@ -178,3 +178,17 @@ def test_demo_names_a_recording_that_is_not_there(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "no_such.bag" in result.stderr
     assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "parameter"),
+    [
+        ("--scale", "2", "scale:=2.0"),
+        ("--min-depth", "0.5", "min_depth:=0.5"),
+        ("--edge-ratio", "1e-2", "edge_ratio:=1e-2"),
+    ],
+)
+def test_the_live_demo_writes_numbers_as_ros_wants_them(option: str, value: str, parameter: str) -> None:
+    command = f"source scripts/live_demo.sh; double_parameter {option} {value}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert result.stdout == parameter

@@ -21,7 +21,7 @@ from cyclonedds.builtin import (
 from cyclonedds.core import InstanceState, ReadCondition
 
 from . import types
-from .messages import deserialize, message, serialize
+from .messages import MessageError, deserialize, message, serialize
 from .qos import DurabilityPolicy, HistoryPolicy, QoSProfile, from_dds, to_dds
 from .transport import ANY_STATE, Participant
 
@@ -138,7 +138,10 @@ class Graph:
             for discovered in (self._participants, self._publications, self._subscriptions):
                 discovered.update()
             while (data := self._reader.take()) is not None:
-                info = deserialize(data, _INFO_TYPE)
+                try:
+                    info = deserialize(data, _INFO_TYPE)
+                except MessageError:
+                    continue  # of another ROS release (Humble's gid has 24 bytes): its nodes stay without names
                 self._infos[info.gid.data.tobytes()] = info
             for gone in self._infos.keys() - self._participants.alive.keys():
                 del self._infos[gone]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -74,7 +75,8 @@ class Logger:
                 return False
             self._spoke[place] = now
         seconds, nanoseconds = divmod(time.time_ns(), 10**9)
-        print(f"[{level.name}] [{seconds}.{nanoseconds:09d}] [{self.name}]: {text}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # nobody reads any more (`| head`): no reason to stop working
+            print(f"[{level.name}] [{seconds}.{nanoseconds:09d}] [{self.name}]: {text}", file=sys.stderr, flush=True)
         if self.publish_log is not None:
             log = message("rcl_interfaces/msg/Log")(level=int(level), name=self.name, msg=str(text))
             log.stamp.sec, log.stamp.nanosec = seconds, nanoseconds

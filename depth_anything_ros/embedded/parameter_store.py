@@ -17,7 +17,8 @@ class ParameterStore:
     """The declared parameters of one node.
 
     ``overrides``: values by name that declarations take instead of their defaults. ``callbacks`` may refuse a change:
-    each gets the list of new Parameters and returns an object with ``successful`` and ``reason``. ``on_change`` hears
+    each gets the list of new Parameters and returns an object with ``successful`` and ``reason``; ``guard`` is asked
+    before them, as a callback may act on what it accepts. ``on_change`` hears
     of every change: lists of new, changed and deleted Parameters.
     """
 
@@ -25,6 +26,7 @@ class ParameterStore:
         self.overrides = dict(overrides or {})
         self.allow_undeclared = allow_undeclared
         self.callbacks: list[Callable[[list[Parameter]], Any]] = []
+        self.guard: Callable[[list[Parameter]], Any] | None = None
         self.on_change: Callable[[list[Parameter], list[Parameter], list[Parameter]], None] = lambda *_: None
         self._parameters: dict[str, Parameter] = {}
         self._descriptors: dict[str, Any] = {}
@@ -136,7 +138,7 @@ class ParameterStore:
             descriptor = descriptors.get(parameter.name)
             if descriptor is not None and (reason := _misfit(parameter, descriptor)):
                 return reason
-        for callback in list(self.callbacks):
+        for callback in [*([self.guard] if self.guard else []), *self.callbacks]:
             result = callback(parameters)
             if not result.successful:
                 return str(result.reason) or f"{', '.join(parameter.name for parameter in parameters)}: refused"

@@ -26,7 +26,7 @@ class ParameterMethods:
         ``overrides``: values by name. Raises ConfigError for one that is not accepted.
         """
         self._parameters = ParameterStore(overrides, allow_undeclared)
-        self._parameters.callbacks.append(_refuse_sim_time)
+        self._parameters.guard = _refuse_sim_time
         self.declare_parameter("use_sim_time", False)
         if declare_overrides:
             for name, value in overrides.items():

@@ -68,6 +68,8 @@ def open_play_source(
     if not is_device and Path(path).exists() and source_kind(Path(path)) == "bag":
         if camera_info is not None and camera_info_topic is not None:
             raise SourceError(f"both a CameraInfo topic ({camera_info_topic}) and a file ({camera_info}) are given")
+        if rectified and camera_info is None:
+            raise ConfigError(f"--rectified says how --camera-info is read; {path} has a CameraInfo of its own")
         camera = None if camera_info is None else CameraModel.from_yaml(camera_info, rectified=rectified)
         recorded = _bag_module("recorded_camera").RecordedCamera(
             path, image_topic=image_topic, camera_info_topic=camera_info_topic

@@ -74,3 +74,13 @@ def test_a_killed_peer_is_forgotten_when_its_lease_ends(ros: ModuleType, spin_un
         assert time.monotonic() - killed < 15
     assert spin_until(lambda: node.count_publishers("/peer/idle") == 0, node)
     assert spin_until(lambda: node.get_node_names_and_namespaces() == [("here", "/")], node)
+
+
+def test_a_participant_of_another_ros_release_does_no_harm(ros: ModuleType, spin_until: Callable[..., bool]) -> None:
+    """Humble's gid has 24 bytes, so what it says of its nodes cannot be read; everything else goes on."""
+    node = ros.Node("here")
+    graph = node._context.graph
+    graph._writer.write(b"\x00\x01\x00\x00" + bytes(24) + bytes(4))
+    assert not spin_until(lambda: False, node, timeout_sec=0.5)
+    assert ("here", "/") in node.get_node_names_and_namespaces()
+    node.destroy_node()

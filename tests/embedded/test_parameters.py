@@ -203,3 +203,20 @@ def test_a_node_takes_parameters_from_its_arguments(ros: ModuleType) -> None:
     assert both.declare_parameter("x", 1).value == 7
     node.destroy_node()
     both.destroy_node()
+
+
+def test_what_the_runtime_refuses_is_refused_before_callbacks_are_asked() -> None:
+    """A callback may act on what it accepts; DepthNode's does."""
+    parameters = Parameters()
+    parameters.declare_parameter("scale", 1.0)
+    asked: list[str] = []
+
+    def accept(changes: list[Parameter]) -> Any:
+        asked.extend(parameter.name for parameter in changes)
+        return SimpleNamespace(successful=True, reason="")
+
+    parameters.add_on_set_parameters_callback(accept)
+    together = [Parameter("scale", value=2.0), Parameter("use_sim_time", value=True)]
+    assert "simulated time" in parameters._parameters.set(together)
+    assert asked == []
+    assert parameters.get_parameter("scale").value == 1.0

@@ -138,3 +138,8 @@ def test_options_that_do_not_fit_the_source_are_refused(tmp_path: Path, calibrat
         open_play_source("/dev/video97", image_topic="/image")
     with pytest.raises(SourceError, match="does not exist"):
         open_play_source(str(tmp_path / "nowhere"))
+
+
+def test_rectified_without_a_calibration_file_is_refused_for_a_bag(repository: Path) -> None:
+    with pytest.raises(ConfigError, match="--rectified says how --camera-info is read"):
+        open_play_source(str(repository / "depth_anything_ros" / "demo"), rectified=True)
