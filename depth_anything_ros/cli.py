@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from depth_anything_ros import __version__, cli_live
-from depth_anything_ros.cli_types import not_negative, positive, positive_int
+from depth_anything_ros.cli_types import add_camera_arguments, not_negative, positive, positive_int
 from depth_anything_ros.errors import DepthAnythingError
 
 PROG = "depth_anything_ros"
@@ -133,20 +133,8 @@ def _add_run_arguments(parser: _Parser) -> None:
     )
 
     source = parser.add_argument_group("source")
-    source.add_argument("--image-topic", metavar="TOPIC", help="which images, where a bag has several cameras")
-    source.add_argument("--camera-info-topic", metavar="TOPIC", help="which CameraInfo; default: beside the images")
+    add_camera_arguments(source, holder="the CameraInfo")
     source.add_argument("--depth-topic", metavar="TOPIC", help="registered depth to compare with; default: by type")
-    source.add_argument(
-        "--camera-info",
-        metavar="FILE.yaml",
-        type=Path,
-        help="calibration file of camera_calibration; goes before the bag's",
-    )
-    source.add_argument(
-        "--rectified",
-        action="store_true",
-        help="the images are rectified: P of the CameraInfo holds (default: raw, K and D)",
-    )
     source.add_argument(
         "--every", metavar="N", type=positive_int, default=1, help="take every Nth frame (default: all)"
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from depth_anything_ros.cli_types import image_size, port_number, positive, positive_int
+from depth_anything_ros.cli_types import add_camera_arguments, image_size, port_number, positive, positive_int
 
 ROS_ARGS = "--ros-args"
 ROS_HELP = f"{ROS_ARGS} and what follows is ROS's own, as for any node: -r image:=/camera/image_raw -r __ns:=/front"
@@ -57,19 +57,7 @@ def add_play_arguments(parser: argparse.ArgumentParser) -> None:
         "source", metavar="SOURCE", help="ROS 2 bag, ROS 1 bag, video, image, folder of images, or camera (/dev/videoN)"
     )
     source = parser.add_argument_group("source")
-    source.add_argument("--image-topic", metavar="TOPIC", help="which images, where a bag has several cameras")
-    source.add_argument("--camera-info-topic", metavar="TOPIC", help="which CameraInfo; default: beside the images")
-    source.add_argument(
-        "--camera-info",
-        metavar="FILE.yaml",
-        type=Path,
-        help="calibration file of camera_calibration; goes before the bag's",
-    )
-    source.add_argument(
-        "--rectified",
-        action="store_true",
-        help="the images are rectified: P of FILE.yaml holds (default: raw, K and D)",
-    )
+    add_camera_arguments(source, holder="FILE.yaml")
     source.add_argument("--size", metavar="WxH", type=image_size, help="what to ask a camera for [px]")
 
     timing = parser.add_argument_group("timing")
