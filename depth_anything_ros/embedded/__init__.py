@@ -7,8 +7,8 @@ ROS 2 Jazzy.
 Left out: actions, services of one's own and clients of any, simulated time (``/clock``), executors with several threads
 and callback groups, components, loaned messages and intra-process passing, content filters, guard conditions, security
 (SROS 2), QoS policies beyond history, reliability and durability, QoS overrides by parameter, events other than
-incompatible QoS, ``get_type_description``, logging to files, message types beyond those of the ROS 2 Jazzy desktop, and the
-names of nodes of ROS 2 Humble, whose discovery messages are others.
+incompatible QoS, ``get_type_description``, logging to files, message types beyond those of the ROS 2 Jazzy desktop, and
+the names of nodes of ROS 2 Humble, whose discovery messages are others.
 """
 
 from __future__ import annotations
