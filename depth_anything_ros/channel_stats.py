@@ -42,20 +42,20 @@ class StatsReport:
 
 @dataclass
 class Pulse:
-    """When something happened last, and how long after the time before."""
+    """When something happened last, and in what rhythm: the shorter of the last two gaps, as one may be a pause."""
 
     last_s: float = -math.inf
-    gap_s: float = 0.0
+    gaps_s: tuple[float, float] = (0.0, 0.0)
 
     def beat(self) -> None:
         """It happens now."""
         now_s = time.monotonic()
-        self.gap_s = now_s - self.last_s if math.isfinite(self.last_s) else 0.0
+        self.gaps_s = (self.gaps_s[1], now_s - self.last_s if math.isfinite(self.last_s) else 0.0)
         self.last_s = now_s
 
     def is_alive(self) -> bool:
         """Whether it may still be expected to go on."""
-        return time.monotonic() - self.last_s <= max(_SILENT_S, _MANY_GAPS * self.gap_s)
+        return time.monotonic() - self.last_s <= max(_SILENT_S, _MANY_GAPS * min(self.gaps_s))
 
 
 @dataclass

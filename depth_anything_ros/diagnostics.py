@@ -98,7 +98,7 @@ def camera_status(prefix: str, facts: CameraFacts) -> Status:
     for stage, times in stats.times_ms.items():
         values[f"{stage} p50 [ms]"], values[f"{stage} p99 [ms]"] = f"{times['p50']:.2f}", f"{times['p99']:.2f}"
     name = f"{prefix}: camera {facts.name}".rstrip()
-    if stats.is_publishing:
+    if facts.wanted and (stats.rate_out > 0.0 or (stats.is_publishing and not _faults(stats))):
         odd = remarks(facts)
         return Status(name, WARN if odd else OK, "; ".join(odd) or "publishing", facts.frame_id, values)
     reasons = why_nothing(facts) or ["waiting for the next image"]

@@ -76,6 +76,18 @@ def test_a_slow_stream_is_alive_between_its_frames_and_a_silent_one_is_not(monke
         assert (report.rate_out, report.is_receiving, report.is_publishing) == (0.0, alive, alive)
 
 
+def test_a_pause_is_no_rhythm(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("depth_anything_ros.channel_stats.time.monotonic", lambda: now[0])
+    stats = ChannelStats()
+    for second in (100.0, 100.1, 160.0):
+        now[0] = second
+        stats.count_received(0)
+    stats.report(now[0])
+    now[0] = 162.0
+    assert not stats.report(now[0]).is_receiving
+
+
 def test_two_threads_lose_no_count():
     stats = ChannelStats()
 

@@ -128,6 +128,18 @@ def test_frames_that_are_all_dropped_are_explained_by_the_most_frequent_fault_of
     assert status.level == ERROR  # images come and not one of them can be used
 
 
+def test_what_nobody_listens_to_is_not_publishing_a_moment_after():
+    status = camera_status("n", replace(WORKING, wanted=()))
+    assert status.level == OK
+    assert "nobody subscribes to an output" in status.message
+
+
+def test_a_camera_whose_frames_are_lost_to_faults_is_not_publishing():
+    fault = {"image cannot be used": 3}
+    stats = replace(STATS, rate_out=0.0, drops=fault, new_drops=fault, last_drop={"image cannot be used": "step"})
+    assert camera_status("n", replace(WORKING, stats=stats)).message == "frames are dropped: image cannot be used: step"
+
+
 def test_a_slow_camera_between_two_frames_is_no_fault():
     between = replace(STATS, rate_in=0.0, rate_out=0.0)
     assert camera_status("n", replace(WORKING, stats=between)).level == OK

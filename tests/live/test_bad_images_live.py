@@ -63,7 +63,7 @@ def test_a_bad_image_is_counted_with_its_reason_and_the_node_goes_on(
     for word in words:
         assert word in status["values"]["why nothing is published"]
         assert word in status["values"]["dropped: image cannot be used"]
-    assert status["level"] == 1
+    assert status["level"] == 2
     camera.stream(rate=30.0, **SMALL)
     first = camera.stamps()[-1]
     consumer.wait_for_message("depth/image", lambda record: record["stamp_ns"] >= first)
@@ -87,7 +87,7 @@ def test_stamps_that_jump_back_are_said_and_still_give_depth(trio: tuple[Camera,
     consumer.wait_for_message("depth/image")
     mark = len(camera.records)
     camera.stream(rate=20.0, stamp_offset_s=-100.0, **SMALL)
-    status = consumer.wait_for_status(": camera", lambda s: "stamps went back 1 times" in s["message"])
+    status = consumer.wait_for_status(": camera", lambda s: "stamps went back" in s["message"])
     assert status["level"] == 1
     old = camera.stamps(since=mark)[0]
     consumer.wait_for_message("depth/image", lambda record: old <= record["stamp_ns"] <= old + 50_000_000_000)
