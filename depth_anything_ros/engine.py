@@ -11,17 +11,24 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .engine_options import EngineOptions, resize_rule
 from .errors import ConfigError, EngineError, MissingDependency, SpecError
+from .folders import models_folder
 from .golden import GoldenError, check_golden, load_golden
+from .licences import accept_spec
+from .models import KnownModel, get_model, is_model_name
 from .spec import EngineSpec, load_spec, spec_path_of
 
-ENGINES = ("auto", "openvino", "onnxruntime", "plane")
-PRECISIONS = ("auto", "fp32", "bf16")
+SELF_CHECKED = ("tensorrt",)
+"""Engines that check the golden sample themselves, on every plan they load."""
+DONE = "DONE"
+"""Name of the empty file that a complete folder of a fetched network holds."""
+_EXTRAS = {"openvino": "openvino", "onnxruntime": None, "tensorrt": "tensorrt", "torch": "convert"}
 STARTER = Path(__file__).parent / "starter" / "starter.onnx"
 
 
@@ -30,9 +37,9 @@ class EngineInfo:
     """What runs, where, and why it was chosen."""
 
     engine: str
-    """openvino, onnxruntime or plane."""
+    """openvino, onnxruntime, tensorrt, torch or plane."""
     precision: str
-    """fp32 or bf16; exact for plane."""
+    """fp32, fp16, bf16 or int8; exact for plane."""
     device: str
     reason: str
     version: str
@@ -69,43 +76,46 @@ class DepthEngine(Protocol):
 
 
 def load_engine(
-    path_or_name: str | Path | None = None, *, engine: str = "auto", precision: str = "auto", threads: int | None = None
+    path_or_name: str | Path | None = None, options: EngineOptions | None = None, **changes: Any
 ) -> DepthEngine:
-    """Load a network, check its spec, hash and golden sample, and return it ready to run.
+    """Load a network, check its spec, hash, licence and golden sample, and return it ready to run.
 
     Parameters
     ----------
-    path_or_name: an .onnx file with its spec beside it; None or "starter" for the shipped network; "plane:" followed by
-        options for the exact plane (``engines/plane_engine.py``).
-    engine: auto (OpenVINO where it can be imported, else ONNX Runtime), openvino, onnxruntime, plane.
-    precision: auto (bf16 only where the CPU has it natively, else fp32), fp32, bf16.
-    threads: number of CPU threads; None leaves it to the runtime.
+    path_or_name: an .onnx file with its spec beside it, or the folder that holds the two; the name of a network that
+        was fetched (``models.py``); None or "starter" for the shipped network; "plane:" followed by options for the
+        exact plane (``engines/plane_engine.py``).
+    options, changes: how to open it; ``changes`` are fields of EngineOptions that differ from ``options``.
 
     Raises
     ------
-    ConfigError: an option is not one of these.
+    ConfigError: an option is not acceptable; its subclass LicenceError: the network's terms were not accepted.
     SpecError: the spec is absent, malformed or of another version, or a file is not the one that the spec names.
     EngineError: the file is absent or no network, the precision is not native here, or the golden sample is missed.
     MissingDependency: the asked library is not installed.
     """
-    _check_options(engine, precision, threads)
+    options = dataclasses.replace(options or EngineOptions(), **changes)
     name = "starter" if path_or_name is None else str(path_or_name)
-    if engine == "plane" and path_or_name is None:
+    if options.engine == "plane" and path_or_name is None:
         name = "plane:"
     if name == "plane" or name.startswith("plane:"):
-        if engine not in ("auto", "plane"):
-            raise ConfigError(f"the network {name!r} runs on the engine plane, not on {engine}")
+        if options.engine not in ("auto", "plane"):
+            raise ConfigError(f"the network {name!r} runs on the engine plane, not on {options.engine}")
         plane: DepthEngine = _import_leaf("plane_engine").open_plane(name.partition(":")[2])
         return plane
-    if engine == "plane":
+    if options.engine == "plane":
         raise ConfigError(f"the engine plane takes no network; got {name!r}; accepted: 'plane:' and its options")
     path = resolve_artifact(name)
     spec = load_spec(spec_path_of(path))
     if spec.artifact != path.name:
         raise SpecError(f"{spec_path_of(path)} is the spec of {spec.artifact!r}, not of {path.name!r}")
     read_artifact(path, spec)  # a wrong file is told before a library is imported
+    spec = accept_spec(spec, options.accept_license)
+    spec = dataclasses.replace(spec, resize=resize_rule(options.resize, spec.resize))
     sample = load_golden(path.with_name(spec.golden), spec.golden_sha256 or "") if spec.golden else None
-    loaded = _open_network(path, spec, engine, precision, threads)
+    loaded = _open_network(path, spec, options)
+    if options.engine in SELF_CHECKED:
+        return loaded
     if sample is None:
         note = "the spec names no golden sample: the output of this engine was not checked"
         loaded.info = dataclasses.replace(loaded.info, notes=(*loaded.info.notes, note))
@@ -121,17 +131,43 @@ def load_engine(
 
 
 def resolve_artifact(name: str | Path) -> Path:
-    """Path of the network called ``name``: "starter" or an .onnx file. Raises EngineError where it is absent."""
+    """Path of the network called ``name``: "starter", an .onnx file, its folder, or a fetched network's name.
+
+    Raises EngineError where it is absent, ConfigError for a name that is not known.
+    """
     if str(name) == "starter":
         if not STARTER.is_file():
             raise EngineError(f"the starter network is missing at {STARTER}; give the path of an .onnx file")
         return STARTER
     path = Path(name)
+    if path.is_dir():
+        return _network_in(path)
     if path.suffix != ".onnx":
-        raise EngineError(f"{path} is no network; accepted: an .onnx file, 'starter', or 'plane:' followed by options")
+        if is_model_name(str(name)):
+            return fetched_artifact(get_model(str(name)))
+        accepted = "an .onnx file, its folder, a known model's name, 'starter', or 'plane:' followed by options"
+        raise EngineError(f"{path} is no network; accepted: {accepted}")
     if not path.is_file():
         raise EngineError(f"no network at {path}")
     return path
+
+
+def fetched_artifact(model: KnownModel) -> Path:
+    """Path of the fetched network of a known model; EngineError, which says how to fetch it, where it was not."""
+    folder = models_folder() / model.name
+    if not (folder / DONE).is_file():
+        raise EngineError(f"{model.name} was not fetched yet: depth_anything_ros fetch {model.name}")
+    return _network_in(folder)
+
+
+def _network_in(folder: Path) -> Path:
+    found = sorted(path for path in folder.glob("*.onnx") if spec_path_of(path).is_file())
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise EngineError(
+            f"{folder} holds {len(found)} networks with a spec ({names}); accepted: one, or name the file"
+        )
+    return found[0]
 
 
 def read_artifact(path: Path, spec: EngineSpec) -> bytes:
@@ -169,26 +205,17 @@ def apply_sky(
     return depth_nhw
 
 
-def _check_options(engine: str, precision: str, threads: int | None) -> None:
-    if engine not in ENGINES:
-        raise ConfigError(f"engine is {engine!r}; accepted: {', '.join(ENGINES)}")
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision is {precision!r}; accepted: {', '.join(PRECISIONS)}")
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}; accepted: a number of at least 1, or none for the runtime's choice")
-
-
-def _open_network(path: Path, spec: EngineSpec, engine: str, precision: str, threads: int | None) -> DepthEngine:
+def _open_network(path: Path, spec: EngineSpec, options: EngineOptions) -> DepthEngine:
     """Open on the asked runtime; auto is OpenVINO where it can be imported."""
-    reason = "asked for"
+    engine, reason = options.engine, "asked for"
     if engine == "auto":
         try:
             _import_leaf("openvino_engine", library="openvino", extra="openvino")
             engine, reason = "openvino", "auto: OpenVINO is installed, the fastest on CPUs"
         except MissingDependency:
             engine, reason = "onnxruntime", "auto: OpenVINO is not installed (extra openvino), ONNX Runtime always is"
-    leaf = _import_leaf(f"{engine}_engine", library=engine, extra="openvino" if engine == "openvino" else None)
-    opened: DepthEngine = leaf.open_network(path, spec, precision=precision, threads=threads, reason=reason)
+    leaf = _import_leaf(f"{engine}_engine", library=engine, extra=_EXTRAS[engine])
+    opened: DepthEngine = leaf.open_network(path, spec, options, reason=reason)
     return opened
 
 

@@ -15,6 +15,10 @@ class ConfigError(DepthAnythingError, ValueError):
     """An option, parameter, recipe key or combination of them is not acceptable."""
 
 
+class LicenceError(ConfigError):
+    """The terms of a network's weights must be accepted by name before it is used."""
+
+
 class CameraError(DepthAnythingError, ValueError):
     """Intrinsics are missing, uncalibrated, inconsistent with the image, or of an unknown distortion model."""
 
@@ -37,6 +41,21 @@ class OutputError(DepthAnythingError, ValueError):
 
 class EngineError(DepthAnythingError, RuntimeError):
     """An engine cannot be built, fails its golden sample, or fails while running."""
+
+
+class EngineNotReady(EngineError):
+    """The engine is still being prepared (fetched, built or checked); the same call works later.
+
+    Parameters
+    ----------
+    what: what is being done, in words.
+    fraction: how much of it is done, 0 to 1; None if not known.
+    """
+
+    def __init__(self, what: str, fraction: float | None = None) -> None:
+        super().__init__(what if fraction is None else f"{what} ({fraction:.0%})")
+        self.what = what
+        self.fraction = fraction
 
 
 class MissingDependency(DepthAnythingError, ImportError):

@@ -19,8 +19,10 @@ from .errors import EngineError, SpecError
 if TYPE_CHECKING:
     from .engine import DepthEngine
 
-BF16_TOLERANCE = 0.02
-"""Mean relative difference beyond which bf16 is taken for broken rather than rounded."""
+TOLERANCES = {"fp16": 0.01, "bf16": 0.02, "int8": 0.05}
+"""Mean relative difference beyond which a precision is taken for broken rather than rounded."""
+COSINE_FROM = 0.999
+"""Smallest accepted cosine between the answer and the sample; a ViT engine that went wrong is far below."""
 SKY_TOLERANCE = 0.02
 """Share of the pixels that may change between sky and not sky, as their score lies on the threshold."""
 
@@ -46,6 +48,8 @@ class GoldenError:
     max_rel: float
     sky_changed: float
     """Share of the pixels that are finite in one and not in the other."""
+    cosine: float = 1.0
+    """Of the two depths as vectors, over the pixels that are finite in both."""
 
 
 def save_golden(path: str | Path, sample: GoldenSample) -> None:
@@ -90,23 +94,40 @@ def load_golden(path: str | Path, sha256: str) -> GoldenSample:
 
 def measure_golden(engine: DepthEngine, sample: GoldenSample) -> GoldenError:
     """Run the engine on the sample's image and compare."""
-    depth_hw = engine.infer(sample.image_hw3[None])[0]
+    return compare_golden(engine.infer(sample.image_hw3[None])[0], sample)
+
+
+def compare_golden(depth_hw: NDArray[np.float32], sample: GoldenSample) -> GoldenError:
+    """How far ``depth_hw`` (h, w) is from the sample's; of values near zero (disparity of far things) the difference
+    is taken relative to a hundredth of the median."""
     finite, expected = np.isfinite(depth_hw), np.isfinite(sample.depth_hw)
     both = finite & expected
-    relative = np.abs(depth_hw[both] / sample.depth_hw[both] - 1.0)
-    if relative.size == 0:
-        return GoldenError(0.0, 0.0, float(np.mean(finite != expected)))
-    return GoldenError(float(relative.mean()), float(relative.max()), float(np.mean(finite != expected)))
+    sky_changed = float(np.mean(finite != expected))
+    found, wanted = depth_hw[both].astype(np.float64), sample.depth_hw[both].astype(np.float64)
+    if wanted.size == 0:
+        return GoldenError(0.0, 0.0, sky_changed)
+    floor = max(0.01 * float(np.median(wanted)), 1e-6)
+    relative = np.abs(found - wanted) / np.maximum(wanted, floor)
+    lengths = float(np.linalg.norm(found) * np.linalg.norm(wanted))
+    cosine = float(found @ wanted) / lengths if lengths > 0.0 else 0.0
+    return GoldenError(float(relative.mean()), float(relative.max()), sky_changed, cosine)
 
 
 def check_golden(engine: DepthEngine, sample: GoldenSample) -> GoldenError:
     """As ``measure_golden``; raises EngineError where the difference is more than rounding explains."""
     error = measure_golden(engine, sample)
-    limit = sample.tolerance if engine.info.precision == "fp32" else max(sample.tolerance, BF16_TOLERANCE)
-    if not (error.abs_rel <= limit and error.sky_changed <= SKY_TOLERANCE):
-        raise EngineError(
-            f"{engine.spec.name} on {engine.info.engine} ({engine.info.precision}) misses its golden sample:"
-            f" abs_rel {error.abs_rel:.2g} (accepted {limit:.2g}), {error.sky_changed:.2%} of the pixels changed"
-            f" between sky and not sky (accepted {SKY_TOLERANCE:.0%})"
-        )
+    label = f"{engine.spec.name} on {engine.info.engine} ({engine.info.precision})"
+    require_golden(error, sample, engine.info.precision, label)
     return error
+
+
+def require_golden(error: GoldenError, sample: GoldenSample, precision: str, label: str) -> None:
+    """Raise EngineError, which begins with ``label``, where an error is more than the precision explains."""
+    limit = max(sample.tolerance, TOLERANCES.get(precision, 0.0))
+    if error.abs_rel <= limit and error.sky_changed <= SKY_TOLERANCE and error.cosine >= COSINE_FROM:
+        return
+    raise EngineError(
+        f"{label} misses its golden sample: abs_rel {error.abs_rel:.2g} (accepted {limit:.2g}), cosine"
+        f" {error.cosine:.5f} (accepted {COSINE_FROM} and above), {error.sky_changed:.2%} of the pixels changed between"
+        f" sky and not sky (accepted {SKY_TOLERANCE:.0%})"
+    )

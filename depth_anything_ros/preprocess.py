@@ -10,6 +10,7 @@ to bytes itself moved it by 0.5 %. Normalisation happens inside the network's gr
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 MAX_ASPECT = 12.0
 # With the short side fixed, memory grows with the square of the aspect; from here on the long side is held instead.
 _SHORT_SIDE_MAX_ASPECT = 4.0
-_AREA_FROM_SHRINK = 2.0
+# Both sides must shrink by more than this to be averaged.
+_AREA_FROM_SHRINK = {"cubic": math.inf, "area": 2.0, "cubic_or_area": 1.0}
 
 
 def network_size(width: int, height: int, rule: ResizeRule) -> tuple[int, int]:
@@ -33,8 +35,9 @@ def network_size(width: int, height: int, rule: ResizeRule) -> tuple[int, int]:
 
     Both are multiples of ``rule.multiple``, at least one. ``short_side`` and ``long_side`` bring that side to
     ``rule.side`` and keep the aspect to within one multiple; ``short_side`` holds the long side to four times
-    ``rule.side``, so that panoramas stay affordable. ``fixed`` is a square of ``rule.side`` whatever the image.
-    Raises ImageError for an empty image or one more than 12 times as long as wide.
+    ``rule.side``, so that panoramas stay affordable. ``closest_side`` is the one of the two that changes the image by
+    the smaller factor. ``fixed`` is a square of ``rule.side`` whatever the image. Raises
+    ImageError for an empty image or one more than 12 times as long as wide.
     """
     if width < 1 or height < 1:
         raise ImageError(f"image of {width}x{height} pixels is empty")
@@ -43,10 +46,12 @@ def network_size(width: int, height: int, rule: ResizeRule) -> tuple[int, int]:
     if rule.kind == "fixed":
         return rule.side, rule.side
     longest = max(width, height)
-    if rule.kind == "long_side":
-        scale = rule.side / longest
+    by_long = rule.side / longest
+    by_short = min(rule.side / min(width, height), _SHORT_SIDE_MAX_ASPECT * by_long)
+    if rule.kind == "closest_side":
+        scale = by_long if abs(1.0 - by_long) < abs(1.0 - by_short) else by_short
     else:
-        scale = min(rule.side / min(width, height), _SHORT_SIDE_MAX_ASPECT * rule.side / longest)
+        scale = by_long if rule.kind == "long_side" else by_short
     return _nearest_multiple(height * scale, rule.multiple), _nearest_multiple(width * scale, rule.multiple)
 
 
@@ -57,19 +62,20 @@ def resize_to_network(
     equal.
 
     `image_HW3` is (H, W, 3) uint8 RGB. ``cubic`` does not smooth before it shrinks, as the official code; ``area``
-    averages where both sides shrink to less than half, and is cubic otherwise. Raises ImageError for another type,
-    shape or name.
+    averages where both sides shrink to less than half, ``cubic_or_area`` where both shrink at all; they are cubic
+    otherwise. Raises ImageError for another type, shape or name.
     """
     if image_HW3.dtype != np.uint8 or image_HW3.ndim != 3 or image_HW3.shape[2] != 3 or image_HW3.size == 0:
         raise ImageError(f"image is {image_HW3.dtype} of shape {image_HW3.shape}; accepted: uint8 (H, W, 3) RGB")
-    if interpolation not in ("cubic", "area"):
-        raise ImageError(f"interpolation {interpolation!r} is unknown; accepted: cubic, area")
+    if interpolation not in _AREA_FROM_SHRINK:
+        raise ImageError(f"interpolation {interpolation!r} is unknown; accepted: {', '.join(_AREA_FROM_SHRINK)}")
     h, w = size_hw
     height, width = image_HW3.shape[:2]
     if (h, w) == (height, width):
         return np.ascontiguousarray(image_HW3)
-    shrinks = height > _AREA_FROM_SHRINK * h and width > _AREA_FROM_SHRINK * w
-    method = cv2.INTER_AREA if interpolation == "area" and shrinks else cv2.INTER_CUBIC
+    from_shrink = _AREA_FROM_SHRINK[interpolation]
+    shrinks = height > from_shrink * h and width > from_shrink * w
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return np.ascontiguousarray(cv2.resize(image_HW3, (w, h), interpolation=method), dtype=np.uint8)
 
 

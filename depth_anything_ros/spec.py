@@ -19,8 +19,9 @@ from typing import Any, get_type_hints
 from .errors import SpecError
 
 FORMAT_VERSION = 1
-RESIZE_KINDS = ("short_side", "long_side", "fixed")
-INTERPOLATIONS = ("cubic", "area")
+RESIZE_KINDS = ("short_side", "long_side", "closest_side", "fixed")
+INTERPOLATIONS = ("cubic", "area", "cubic_or_area")
+QUANTITIES = ("depth", "disparity")
 MEANINGS = ("metric_canonical", "metric_fixed", "relative")
 LICENCE_CATEGORIES = ("permissive", "non-commercial", "unclear")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -31,17 +32,20 @@ class ResizeRule:
     """How a camera's image becomes the network's input; the aspect is kept to within one patch."""
 
     kind: str
-    """Which side gets ``side`` pixels: short_side, long_side, or fixed (both, a square: the aspect is lost)."""
+    """Which side gets ``side`` pixels: short_side, long_side, closest_side (the one whose length changes by the smaller
+    factor, the rule of transformers), or fixed (both, a square: the aspect is lost)."""
     side: int
     """Length of that side [px]; a multiple of ``multiple``."""
     multiple: int = 14
     """Both sides of the network's input are multiples of this (the patch size) [px]."""
     interpolation: str = "cubic"
-    """cubic, or area (averages when the image shrinks by more than two)."""
+    """cubic; area (averages when the image shrinks by more than two, else cubic); cubic_or_area (averages whenever it
+    shrinks, else cubic: the rule of Depth Anything 3)."""
 
     def __post_init__(self) -> None:
         _require(self.kind in RESIZE_KINDS, "resize.kind", self.kind, f"one of {', '.join(RESIZE_KINDS)}")
-        _require(self.interpolation in INTERPOLATIONS, "resize.interpolation", self.interpolation, "cubic or area")
+        known = self.interpolation in INTERPOLATIONS
+        _require(known, "resize.interpolation", self.interpolation, f"one of {', '.join(INTERPOLATIONS)}")
         _require(self.multiple >= 1, "resize.multiple", self.multiple, "at least 1")
         positive_multiple = self.side >= self.multiple and self.side % self.multiple == 0
         _require(positive_multiple, "resize.side", self.side, f"a positive multiple of {self.multiple}")
@@ -83,6 +87,8 @@ class EngineSpec:
     min_depth_m: float
     max_depth_m: float
     licence: Licence
+    quantity: str = "depth"
+    """What a relative output is a linear function of: depth, or disparity (1 / depth); metric ones are depth."""
     input_name: str = "image"
     depth_output: str = "depth"
     canonical_focal_px: float | None = None
@@ -93,10 +99,15 @@ class EngineSpec:
     sky_threshold: float = 0.5
     """A pixel is sky where the sky output is greater than this."""
     licence_accepted: str | None = None
-    """When and by whom terms that need acceptance were accepted."""
+    """When terms that need acceptance were accepted, and by what act of the user's."""
     golden: str | None = None
     """File name of the golden sample, in the folder of the spec."""
     golden_sha256: str | None = None
+    quantized: str | None = None
+    """int8 where the graph itself is quantised."""
+    torch_weights: str | None = None
+    """File name of the same network's weights for the torch engine (safetensors), in the folder of the spec."""
+    torch_weights_sha256: str | None = None
     provenance: dict[str, str] = field(default_factory=dict, hash=False)
     """Where the weights come from: recipe, revision, figures."""
     trained_frames: tuple[str, ...] = ()
@@ -113,10 +124,15 @@ class EngineSpec:
             _require(focal is None or 0 < focal < math.inf, key, focal, "a positive number of pixels, or null")
         known = self.meaning != "metric_canonical" or self.canonical_focal_px is not None
         _require(known, "canonical_focal_px", None, "a number, as meaning is metric_canonical")
-        for key in ("artifact", "golden"):
+        _require(self.quantity in QUANTITIES, "quantity", self.quantity, f"one of {', '.join(QUANTITIES)}")
+        _require(self.quantized in (None, "int8"), "quantized", self.quantized, "int8 or null")
+        fits = self.quantity == "depth" or self.meaning == "relative"
+        _require(fits, "quantity", self.quantity, f"depth, as meaning is {self.meaning}")
+        for key in ("artifact", "golden", "torch_weights"):
             name = getattr(self, key) or ""
             _require("/" not in name and "\\" not in name and name != "..", key, name, "a file name without a folder")
-        for name_key, hash_key in (("artifact", "artifact_sha256"), ("golden", "golden_sha256")):
+        for name_key in ("artifact", "golden", "torch_weights"):
+            hash_key = f"{name_key}_sha256"
             name, digest = getattr(self, name_key) or "", getattr(self, hash_key) or ""
             wanted = f"64 hexadecimal digits, as {name_key} is {name!r}" if name else f"empty, as {name_key} is"
             _require(bool(_SHA256.fullmatch(digest)) if name else not digest, hash_key, digest, wanted)

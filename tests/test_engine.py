@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from depth_anything_ros import engine as engine_module
-from depth_anything_ros.engine import apply_sky, check_images, load_engine, read_artifact, resolve_artifact
-from depth_anything_ros.errors import ConfigError, EngineError, MissingDependency, SpecError
-from depth_anything_ros.spec import load_spec, save_spec, sha256_of, spec_path_of
+from depth_anything_ros.engine import DONE, apply_sky, check_images, load_engine, read_artifact, resolve_artifact
+from depth_anything_ros.errors import ConfigError, EngineError, LicenceError, MissingDependency, SpecError
+from depth_anything_ros.spec import Licence, load_spec, save_spec, sha256_of, spec_path_of
 from tests.tiny_networks import make_spec, reference_infer, write_network
 
 pytest.importorskip("onnx", reason="the networks of these tests are built with onnx (extra test)")
@@ -113,6 +113,48 @@ def test_what_is_no_network_is_refused(tmp_path: Path, name: str) -> None:
         load_engine(tmp_path / name)
 
 
+def test_a_folder_stands_for_the_network_in_it(tmp_path: Path) -> None:
+    path = write_network(tmp_path)
+    assert resolve_artifact(tmp_path) == path
+    write_network(tmp_path, name="other")
+    with pytest.raises(EngineError, match=r"holds 2 networks with a spec \(other.onnx, tiny.onnx\)"):
+        resolve_artifact(tmp_path)
+
+
+def test_a_known_model_is_found_where_it_was_fetched_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder = tmp_path / "depth_anything_ros" / "models" / "v2-small"
+    folder.mkdir(parents=True)
+    path = write_network(folder)
+    with pytest.raises(EngineError, match="v2-small was not fetched yet: depth_anything_ros fetch v2-small"):
+        resolve_artifact("V2-Small")  # without DONE the folder may be half of it
+    (folder / DONE).touch()
+    assert resolve_artifact("V2-Small") == path
+    assert resolve_artifact("depth-anything/Depth-Anything-V2-Small") == path
+    with pytest.raises(ConfigError, match="no known model 'v2-smal'; did you mean v2-small"):
+        resolve_artifact("v2-smal")
+
+
+def test_terms_that_need_acceptance_keep_a_network_from_running_until_they_are_named(tmp_path: Path) -> None:
+    licence = Licence(id="CC-BY-NC-4.0", category="non-commercial", source="its README")
+    path = write_network(tmp_path, licence=licence)
+    with pytest.raises(LicenceError, match=r"tiny are licensed CC-BY-NC-4.0 .*--accept-license cc-by-nc-4.0"):
+        load_engine(path, engine="onnxruntime")
+    with pytest.raises(LicenceError):
+        load_engine(path, engine="onnxruntime", accept_license=("unclear",))
+    with load_engine(path, engine="onnxruntime", accept_license=("cc-by-nc-4.0",)) as engine:
+        assert engine.spec.licence_accepted is not None
+        assert engine.spec.licence_accepted.startswith("cc-by-nc-4.0, named by the user on 20")
+    accepted = write_network(tmp_path, name="accepted", licence=licence, licence_accepted="cc-by-nc-4.0 in 2026")
+    with load_engine(accepted, engine="onnxruntime") as engine:
+        assert engine.spec.licence_accepted == "cc-by-nc-4.0 in 2026"
+
+
+def test_another_size_is_asked_for_by_an_option(tmp_path: Path) -> None:
+    with load_engine(write_network(tmp_path), engine="onnxruntime", resize="short_side:28") as engine:
+        assert (engine.spec.resize.kind, engine.spec.resize.side) == ("short_side", 28)
+
+
 def test_absent_starter_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "STARTER", tmp_path / "starter.onnx")
     with pytest.raises(EngineError, match="starter network is missing"):
@@ -124,8 +166,8 @@ def test_absent_starter_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"engine": "tensorrt"}, "engine is 'tensorrt'"),
-        ({"precision": "fp16"}, "precision is 'fp16'"),
+        ({"engine": "opencl"}, "engine is 'opencl'"),
+        ({"precision": "fp8"}, "precision is 'fp8'"),
         ({"threads": 0}, "threads is 0"),
         ({"engine": "plane"}, "plane takes no network"),
     ],

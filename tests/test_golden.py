@@ -12,7 +12,17 @@ import pytest
 from depth_anything_ros.engine import EngineInfo
 from depth_anything_ros.engines.plane_engine import PlaneEngine
 from depth_anything_ros.errors import EngineError, SpecError
-from depth_anything_ros.golden import GoldenSample, check_golden, load_golden, measure_golden, save_golden
+from depth_anything_ros.golden import (
+    COSINE_FROM,
+    TOLERANCES,
+    GoldenSample,
+    check_golden,
+    compare_golden,
+    load_golden,
+    measure_golden,
+    require_golden,
+    save_golden,
+)
 from depth_anything_ros.spec import sha256_of
 
 
@@ -53,6 +63,31 @@ def test_bf16_gets_room_for_rounding_but_not_for_more() -> None:
         check_golden(engine_in("fp32"), one_percent)
     with pytest.raises(EngineError, match="golden"):
         check_golden(engine_in("bf16"), five_percent)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_every_precision_has_its_own_room(precision: str) -> None:
+    room = TOLERANCES[precision]
+    check_golden(engine_in(precision), make_sample(2.0 / (1.0 - 0.9 * room)))
+    with pytest.raises(EngineError, match=rf"{precision}\) misses its golden sample: abs_rel .*accepted {room:.2g}"):
+        check_golden(engine_in(precision), make_sample(2.0 / (1.0 - 1.1 * room)))
+
+
+def test_an_answer_of_the_right_size_and_the_wrong_shape_is_refused() -> None:
+    """A small mean can hide a region that is wholly wrong: the cosine tells. One column of 28 at twice its depth."""
+    sample = make_sample()
+    found_hw = sample.depth_hw.copy()
+    found_hw[:, 0] *= 2.0
+    error = compare_golden(found_hw, sample)
+    assert error.abs_rel < TOLERANCES["int8"] and error.cosine < COSINE_FROM
+    with pytest.raises(EngineError, match=r"cosine 0\.98"):
+        require_golden(error, sample, "int8", "it")
+
+
+def test_far_things_of_no_disparity_are_compared_with_the_median() -> None:
+    sample = dataclasses.replace(make_sample(), depth_hw=np.array([[0.0, 10.0, 10.0, 10.0]], np.float32))
+    error = compare_golden(np.array([[0.001, 10.0, 10.0, 10.0]], np.float32), sample)
+    assert error.abs_rel == pytest.approx(0.001 / 0.1 / 4)
 
 
 def test_changed_sky_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -41,6 +42,23 @@ def test_short_side_is_the_official_rule(camera: tuple[int, int], expected: tupl
 )
 def test_long_side(camera: tuple[int, int], expected: tuple[int, int]) -> None:
     assert network_size(*camera, LONG) == expected[::-1]
+
+
+@pytest.mark.parametrize(
+    ("camera", "expected"),
+    [
+        ((640, 480), (518, 686)),
+        ((1280, 720), (518, 924)),
+        ((1242, 375), (518, 1722)),
+        ((640, 360), (294, 518)),
+        ((640, 400), (322, 518)),
+        ((424, 240), (294, 518)),
+        ((320, 240), (392, 518)),
+    ],
+)
+def test_closest_side_is_the_rule_of_transformers(camera: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Sizes that DPTImageProcessor (518, keep_aspect_ratio, ensure_multiple_of 14) gives for common cameras."""
+    assert network_size(*camera, ResizeRule(kind="closest_side", side=518)) == expected
 
 
 def test_fixed_is_a_square_whatever_the_camera() -> None:
@@ -90,7 +108,7 @@ def test_both_sides_are_patches_and_the_aspect_is_kept(width: int, height: int, 
         assert min(h, w) == rule.side
 
 
-@pytest.mark.parametrize("interpolation", ["cubic", "area"])
+@pytest.mark.parametrize("interpolation", ["cubic", "area", "cubic_or_area"])
 @pytest.mark.parametrize("shape", [(1, 1), (24, 18), (240, 320), (3000, 200)])
 def test_shape_type_and_constant_images(interpolation: str, shape: tuple[int, int]) -> None:
     out = resize_to_network(np.full((*shape, 3), (7, 130, 255), np.uint8), (98, 112), interpolation)
@@ -113,6 +131,17 @@ def test_resized_pixels_lie_on_the_rays_of_the_scaled_camera(interpolation: str,
     inner = error_hw2[4:-4, 4:-4]
     assert np.abs(inner).max() < 1.2  # two roundings to bytes, with cubic overshoot
     assert np.abs(inner.mean(axis=(0, 1))).max() < 0.03
+
+
+def test_cubic_or_area_averages_whenever_it_shrinks() -> None:
+    """The rule of Depth Anything 3; ``area`` waits until the image shrinks to less than half."""
+    rng = np.random.default_rng(0)
+    image_HW3 = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    averaged = cv2.resize(image_HW3, (56, 42), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(resize_to_network(image_HW3, (42, 56), "cubic_or_area"), averaged)
+    assert not np.array_equal(resize_to_network(image_HW3, (42, 56), "area"), averaged)
+    larger = resize_to_network(image_HW3, (84, 112), "cubic_or_area")
+    assert np.array_equal(larger, resize_to_network(image_HW3, (84, 112), "cubic"))
 
 
 def test_only_area_smooths_before_it_shrinks() -> None:

@@ -17,7 +17,8 @@ from ..errors import EngineError
 from ..spec import EngineSpec
 
 CompiledShape = Callable[[NDArray[np.uint8]], "tuple[NDArray[np.float32], NDArray[np.float32] | None]"]
-"""Runs one static shape: uint8 (n, h, w, 3) to new float32 arrays depth (n, h, w) and sky (n, h, w) or None."""
+"""Runs one static shape: uint8 (n, h, w, 3) to float32 arrays: a new one, depth (n, h, w), and sky (n, h, w) or None,
+which may be a view that the next run overwrites."""
 
 MAX_SHAPES = 4
 """Compiled networks kept; each holds its own copy of the weights, and one is enough for one camera."""
@@ -81,6 +82,22 @@ class NetworkEngine:
             run = self._compile_shape(shape)
         self._compiled[shape] = run
         return run
+
+
+def network_precision(spec: EngineSpec, asked: str, accepted: tuple[str, ...], where: str) -> str:
+    """The precision to run in: ``asked``, "int8" for a network that was quantised so, or "" for the engine's choice.
+
+    ``accepted`` are those that the engine can choose from. Raises EngineError, which names ``where``, for another.
+    """
+    own = (spec.quantized,) if spec.quantized else accepted
+    if asked == "auto":
+        return spec.quantized or ""
+    if asked not in own:
+        why = f"{spec.name} is {spec.quantized} itself" if spec.quantized else f"it is not native to {where}"
+        if asked == "int8":
+            why = f"{spec.name} was not quantised: depth_anything_ros quantize makes a network that is"
+        raise EngineError(f"precision {asked} is not available: {why}; accepted: auto, {', '.join(own)}")
+    return asked
 
 
 def one_line(error: BaseException) -> str:

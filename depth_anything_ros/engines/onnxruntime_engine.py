@@ -10,28 +10,29 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ..engine import EngineInfo, read_artifact
+from ..engine_options import EngineOptions
 from ..errors import EngineError, SpecError
 from ..spec import EngineSpec
-from .network_engine import CompiledShape, NetworkEngine, one_line
+from .network_engine import CompiledShape, NetworkEngine, network_precision, one_line
+
+# A robot reports to nobody that its user has not named.
+onnxruntime.disable_telemetry_events()
 
 FREE_DIMENSIONS = ("batch", "height", "width")
 """Names of the free dimensions of the network's input, which are fixed to the image's when a session is made."""
 
 
-def open_network(
-    path: Path, spec: EngineSpec, *, precision: str, threads: int | None, reason: str = "asked for"
-) -> NetworkEngine:
-    """Open a network file; ``threads`` None uses every CPU that this process may run on."""
-    if precision == "bf16":
-        raise EngineError("precision bf16 is not native to ONNX Runtime on a CPU; accepted: auto, fp32")
-    num_threads = threads or len(os.sched_getaffinity(0))
+def open_network(path: Path, spec: EngineSpec, options: EngineOptions, *, reason: str = "asked for") -> NetworkEngine:
+    """Open a network file; with ``options.threads`` None on every CPU that this process may run on."""
+    precision = network_precision(spec, options.precision, ("fp32",), "ONNX Runtime on a CPU")
+    num_threads = options.threads or len(os.sched_getaffinity(0))
 
     def compile_shape(shape: tuple[int, int, int]) -> CompiledShape:
         return _compile(path, spec, shape, num_threads)
 
     info = EngineInfo(
         engine="onnxruntime",
-        precision="fp32",
+        precision=precision or "fp32",
         device=f"CPU, {num_threads} threads",
         reason=reason,
         version=f"onnxruntime {onnxruntime.__version__}",

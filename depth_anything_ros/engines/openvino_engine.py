@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
+# Importing OpenVINO reports to a server: from a thread it forks this process, and the copy may hang for ever with all
+# files of ours open. Without that package it has a stub of its own.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino
+
 from ..engine import EngineInfo, read_artifact
+from ..engine_options import EngineOptions
 from ..errors import EngineError, SpecError
 from ..spec import EngineSpec
-from .network_engine import CompiledShape, NetworkEngine, one_line
+from .network_engine import CompiledShape, NetworkEngine, network_precision, one_line
 
 DEVICE = "CPU"
 
 
-def open_network(
-    path: Path, spec: EngineSpec, *, precision: str, threads: int | None, reason: str = "asked for"
-) -> NetworkEngine:
-    """Open a network file; ``threads`` None leaves the number to OpenVINO."""
+def open_network(path: Path, spec: EngineSpec, options: EngineOptions, *, reason: str = "asked for") -> NetworkEngine:
+    """Open a network file; ``options.threads`` None leaves the number to OpenVINO."""
+    threads = options.threads
     core = openvino.Core()
-    chosen, notes = choose_precision(precision, core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))
+    asked = network_precision(spec, options.precision, ("fp32", "bf16"), "OpenVINO on a CPU")
+    hint = "auto" if asked in ("", "int8") else asked  # what is left in floating point
+    chosen, notes = choose_precision(hint, core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))
     # Always given: OpenVINO's own default differs from CPU to CPU, and what runs must be what is reported.
     config: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -45,7 +53,7 @@ def open_network(
 
     info = EngineInfo(
         engine="openvino",
-        precision=chosen,
+        precision="int8" if asked == "int8" else chosen,
         device=f"{core.get_property(DEVICE, 'FULL_DEVICE_NAME')}, {threads or 'automatic'} threads",
         reason=reason,
         version=f"openvino {openvino.__version__}",

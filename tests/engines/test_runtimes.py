@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -143,8 +145,39 @@ def test_onnxruntime_never_mixes_in_a_replaced_file(tmp_path: Path) -> None:
 
 
 def test_onnxruntime_refuses_bf16(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="bf16 is not native to ONNX Runtime"):
+    with pytest.raises(
+        EngineError, match="bf16 is not available: it is not native to ONNX Runtime on a CPU; accepted: auto, fp32"
+    ):
         load_engine(write_network(tmp_path), engine="onnxruntime", precision="bf16")
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_int8_is_refused_for_a_network_that_was_not_quantised(tmp_path: Path, engine: str) -> None:
+    pytest.importorskip(engine)
+    with pytest.raises(EngineError, match="tiny was not quantised: depth_anything_ros quantize"):
+        load_engine(write_network(tmp_path), engine=engine, precision="int8")
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_quantised_network_runs_as_what_it_is_and_as_nothing_else(tmp_path: Path, engine: str) -> None:
+    pytest.importorskip(engine)
+    path = write_network(tmp_path, quantized="int8")
+    with load_engine(path, engine=engine) as loaded:
+        assert loaded.info.precision == "int8"
+    with pytest.raises(EngineError, match="fp32 is not available: tiny is int8 itself; accepted: auto, int8"):
+        load_engine(path, engine=engine, precision="fp32")
+
+
+def test_openvino_reports_to_nobody_and_leaves_no_copy_of_the_process() -> None:
+    """Its telemetry forks the process from a thread; the copy hung with the pipes of a node open."""
+    pytest.importorskip("openvino")
+    code = (
+        "import sys, threading; import depth_anything_ros.engines.openvino_engine;"
+        "assert sys.modules['openvino_telemetry'] is None;"
+        "assert threading.active_count() == 1, threading.enumerate(); assert 'multiprocessing' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def openvino_leaf() -> object:
