@@ -1,4 +1,4 @@
-"""The network, once: DINOv2 encoder and DPT decoder from ``transformers`` with a canonical metric head.
+"""The network, once: DINOv2 encoder and DPT decoder from ``transformers`` with every output head of the family.
 
 Needs torch and transformers (extra ``[convert]``); reached by name only, never imported by the core. Training, export
 and the torch engine all build the network here.

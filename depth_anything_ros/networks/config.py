@@ -11,6 +11,8 @@ from ..errors import ConfigError
 
 PATCH_SIZE = 14
 """Side of one DINOv2 patch in pixels; image sides must be multiples of it."""
+HEADS = ("log_depth", "relu", "sigmoid", "exp")
+POSITION_RULES = ("size", "offset")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ class NetworkConfig:
     """The depth output is in metres for a camera of this focal length at the network's input size."""
     drop_path: float = 0.0
     """Stochastic depth while training (Huang et al. 2016); 0 at inference."""
+    head: str = "log_depth"
+    """What the last convolution's value means: log_depth (metres = exp, a sky score beside it, which training/ makes),
+    relu (disparity: Depth Anything V1 and V2), sigmoid (metres = sigmoid times ``max_depth_m``: V2 metric) or exp
+    (metres = exp, a sky head of its own: Depth Anything 3)."""
+    max_depth_m: float = 0.0
+    """Range of a sigmoid head [m]; 0 for the others."""
+    position_rule: str = "size"
+    """How position embeddings are interpolated: size (to the explicit size, as ``transformers``) or offset (by a scale
+    of (size + 0.1) / grid, as the official code of Depth Anything)."""
 
     def __post_init__(self) -> None:
         for name in ("taps", "neck_channels"):
@@ -46,6 +57,17 @@ class NetworkConfig:
             raise ConfigError(f"hidden_size {self.hidden_size}: a multiple of num_heads {self.num_heads} is accepted")
         if not self.canonical_focal_px > 0:
             raise ConfigError(f"canonical_focal_px {self.canonical_focal_px}: a positive number of pixels is accepted")
+        for name, accepted in (("head", HEADS), ("position_rule", POSITION_RULES)):
+            if getattr(self, name) not in accepted:
+                raise ConfigError(f"{name} {getattr(self, name)!r}: {', '.join(accepted)} are accepted")
+        if (self.max_depth_m > 0) != (self.head == "sigmoid"):
+            accepted_depth = "a positive number of metres" if self.head == "sigmoid" else "0"
+            raise ConfigError(f"max_depth_m {self.max_depth_m}: {accepted_depth} is accepted with the head {self.head}")
+
+    @property
+    def has_sky(self) -> bool:
+        """Whether the network gives a sky score beside the depth."""
+        return self.head in ("log_depth", "exp")
 
     @classmethod
     def vit_small(cls) -> NetworkConfig:

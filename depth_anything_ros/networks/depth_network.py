@@ -1,10 +1,9 @@
-"""``DepthNetwork``: bytes in, metres at the canonical focal length and a sky score out.
+"""``DepthNetwork``: bytes in, depth or disparity out, and a sky score where the head gives one.
 
-The encoder and the decoder are the modules of ``transformers`` (DINOv2, Depth Anything); the head follows Depth
-Anything 3 metric: depth = exp(logit), and a second channel from the same features that tells sky. Attention is called
-without a
-mask, because every token is always present; position embeddings are always interpolated, so that one graph serves all
-sizes.
+The encoder and the decoder are the modules of ``transformers`` (DINOv2, Depth Anything); ``heads`` holds every output
+head of the family, so that training, the known checkpoints and the torch engine run one network. Attention is called
+without a mask, because every token is always present; position embeddings are always interpolated, so that one graph
+serves all sizes.
 """
 
 from __future__ import annotations
@@ -13,59 +12,27 @@ import copy
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from transformers import DepthAnythingConfig, Dinov2Config
 from transformers.models.depth_anything.modeling_depth_anything import DepthAnythingNeck
 from transformers.models.dinov2.modeling_dinov2 import Dinov2Model
 
 from .config import PATCH_SIZE, NetworkConfig
 from .conv_stem import ConvStem
+from .heads import OutputHead
+from .positions import interpolate_positions
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-MAX_ABS_LOGIT = 8.0
-"""exp(8) is about 3 km at the canonical focal length; the bound keeps exp finite in every precision."""
-
-
-class MetricHead(nn.Module):
-    """DPT output head with two channels: log depth and sky logit.
-
-    ``detail`` is the number of channels of the stem's first features, which are added before the last convolutions; 0
-    is the plain DPT head.
-    """
-
-    def __init__(self, features: int, hidden: int, detail: int) -> None:
-        super().__init__()
-        self.detail = nn.Conv2d(detail, features // 2, kernel_size=1) if detail else None
-        self.conv1 = nn.Conv2d(features, features // 2, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv2d(features // 2, hidden, kernel_size=3, padding=1)
-        self.depth = nn.Conv2d(hidden, 1, kernel_size=1)
-        self.sky = nn.Conv2d(hidden, 1, kernel_size=1)
-
-    def forward(
-        self, features_nfhw: torch.Tensor, detail_ndhw: torch.Tensor | None, size_hw: tuple[int, int]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (n, f, h', w') to log depth and sky logit, both (n, h, w) at ``size_hw``."""
-        hidden = self.conv1(features_nfhw)
-        hidden = F.interpolate(hidden, size=size_hw, mode="bilinear", align_corners=True)
-        if self.detail is not None and detail_ndhw is not None:
-            detail = self.detail(detail_ndhw)
-            hidden = hidden + F.interpolate(detail, size=size_hw, mode="bilinear", align_corners=False)
-        hidden = F.relu(self.conv2(hidden))
-        # Both channels in one product: two with a single channel each cost training a tenth of its time on a CPU.
-        weight = torch.cat([self.depth.weight, self.sky.weight])
-        bias = torch.cat([self.depth.bias, self.sky.bias])
-        depth, sky = F.conv2d(hidden, weight, bias).unbind(dim=1)
-        return depth, sky
 
 
 class DepthNetwork(nn.Module):
-    """Encoder, decoder and metric head; see the module docstring.
+    """Encoder, decoder and output head; see the module docstring.
 
-    ``forward`` takes RGB bytes (n, h, w, 3), uint8, both sides multiples of 14, and returns ``depth`` (n, h, w),
-    float32 metres along the optical axis for a camera with ``config.canonical_focal_px`` at this input size, and
-    ``sky`` (n,
-    h, w), float32 in 0..1, 1 meaning sky.
+    ``forward`` takes RGB bytes (n, h, w, 3), uint8, both sides multiples of 14, and returns ``(depth, sky)``, or
+    ``(depth,)`` where ``config.has_sky`` is false. ``depth`` (n, h, w), float32, is metres along the optical axis for a
+    camera with ``config.canonical_focal_px`` at this input size (heads log_depth and exp), metres of the camera that it
+    was trained for (sigmoid), or disparity up to a scale and a shift (relu). ``sky`` (n, h, w), float32, grows with the
+    likeness to sky: 0 to 1 of a log_depth head, 0 and above of an exp head.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -88,25 +55,28 @@ class DepthNetwork(nn.Module):
             )
         self.neck = DepthAnythingNeck(
             DepthAnythingConfig(
-                backbone_config=copy.deepcopy(
-                    encoder_config
-                ),  # the outer config would reset the inner attention choice
+                # A copy: the outer config would reset the inner attention choice.
+                backbone_config=copy.deepcopy(encoder_config),
                 reassemble_hidden_size=config.hidden_size,
                 neck_hidden_sizes=list(config.neck_channels),
                 fusion_hidden_size=config.fusion_channels,
             )
         )
-        self.head = MetricHead(config.fusion_channels, config.head_channels, config.stem_channels)
+        self.head = OutputHead(config)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255.0, persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255.0, persistent=False)
 
-    def forward(self, image_nhw3: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        log_depth, sky_logit = self.logits(image_nhw3)
-        return torch.exp(log_depth.clamp(-MAX_ABS_LOGIT, MAX_ABS_LOGIT)), torch.sigmoid(sky_logit)
+    def forward(self, image_nhw3: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.head.activate(self.logits(image_nhw3))
 
-    def logits(self, image_nhw3: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log depth and sky logit, both (n, h, w): what the losses work on."""
+    def logits(self, image_nhw3: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The head's values before its activation, (n, h, w) each: what the losses work on (log depth, sky logit)."""
         pixels = (image_nhw3.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
+        return self.logits_of_pixels(pixels)
+
+    def logits_of_pixels(self, pixels_n3hw: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """As ``logits``, for an image that is normalised already, (n, 3, h, w) float."""
+        pixels = pixels_n3hw.to(self.backbone.layernorm.weight.dtype)
         rows, columns = pixels.shape[2] // PATCH_SIZE, pixels.shape[3] // PATCH_SIZE
         projection = self.backbone.embeddings.patch_embeddings.projection
         detail: torch.Tensor | None = None
@@ -120,6 +90,21 @@ class DepthNetwork(nn.Module):
         features = self.neck.fusion_stage([conv(level) for conv, level in zip(self.neck.convs, maps, strict=False)])[-1]
         return self.head(features, detail, (pixels.shape[2], pixels.shape[3]))
 
+    def half_(self) -> DepthNetwork:
+        """Turn to fp16 in place, for a CUDA device, and return itself.
+
+        What fp16 cannot hold stays fp32: the normalisation of the bytes, the interpolation of the position embeddings,
+        and the last convolution with what follows it. Layer norms and softmax add up in fp32 by themselves there.
+        """
+        constants = {name: self.get_buffer(name) for name in ("mean", "std")}
+        self.half()
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+        self.head.depth.float()
+        if self.config.has_sky:
+            self.head.sky.float()
+        return self
+
     def encode(self, patches_nchw: torch.Tensor, rows: int, columns: int) -> list[torch.Tensor]:
         """Patch embeddings (n, c, rows, columns) to the four tapped token maps, each (n, 1 + rows * columns, c),
         normed.
@@ -127,23 +112,15 @@ class DepthNetwork(nn.Module):
         embeddings = self.backbone.embeddings
         tokens = patches_nchw.flatten(2).transpose(1, 2)
         tokens = torch.cat([embeddings.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
-        tokens = tokens + self._positions(rows, columns)
+        tokens = tokens + interpolate_positions(
+            embeddings.position_embeddings, self.config.position_grid, rows, columns, self.config.position_rule
+        )
         taps = []
         for index, layer in enumerate(self.backbone.encoder.layer):
             tokens = layer(tokens)
             if index in self.config.taps:
                 taps.append(self.backbone.layernorm(tokens))
         return taps
-
-    def _positions(self, rows: int, columns: int) -> torch.Tensor:
-        """Position embeddings (1, 1 + rows * columns, c), by the rule of ``transformers``: bicubic to the explicit
-        size.
-        """
-        learned = self.backbone.embeddings.position_embeddings
-        grid = self.config.position_grid
-        patches = learned[:, 1:].reshape(1, grid, grid, -1).permute(0, 3, 1, 2)
-        patches = F.interpolate(patches, size=(rows, columns), mode="bicubic", align_corners=False)
-        return torch.cat([learned[:, :1], patches.flatten(2).transpose(1, 2)], dim=1)
 
 
 def build_network(config: NetworkConfig, *, seed: int = 0) -> DepthNetwork:

@@ -1,0 +1,157 @@
+"""From the names of published weights to those of ``DepthNetwork``: the official code's and those of ``transformers``.
+
+The official names are those of Depth-Anything, Depth-Anything-V2 and Depth-Anything-3, which agree but for a prefix and
+for the sky head of the third. Whatever wraps the modules (``module.``, ``model.backbone.``) is found, not assumed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from ..errors import ConfigError
+
+OFFICIAL, TRANSFORMERS = "official", "transformers"
+UNUSED = ("pretrained.mask_token", "backbone.embeddings.mask_token")
+"""Tensors that published files have and that no output depends on: DINOv2's mask token serves its own training."""
+MAY_MISS = "neck.fusion_stage.layers.0.residual_layer1."
+"""The coarsest level has nothing to fuse with: V1 and V2 carry weights for it all the same, Depth Anything 3 none."""
+
+_LAYER, _FUSION = "backbone.encoder.layer", "neck.fusion_stage.layers"
+_OFFICIAL_RULES = (
+    (r"pretrained\.cls_token", "backbone.embeddings.cls_token"),
+    (r"pretrained\.pos_embed", "backbone.embeddings.position_embeddings"),
+    (r"pretrained\.patch_embed\.proj\.(\w+)", r"backbone.embeddings.patch_embeddings.projection.\1"),
+    (r"pretrained\.blocks\.(\d+)\.(norm[12]|mlp\.fc[12])\.(\w+)", rf"{_LAYER}.\1.\2.\3"),
+    (r"pretrained\.blocks\.(\d+)\.attn\.proj\.(\w+)", rf"{_LAYER}.\1.attention.o_proj.\2"),
+    (r"pretrained\.blocks\.(\d+)\.ls([12])\.gamma", rf"{_LAYER}.\1.layer_scale\2.lambda1"),
+    (r"pretrained\.norm\.(\w+)", r"backbone.layernorm.\1"),
+    (r"head\.projects\.(\d)\.(\w+)", r"neck.reassemble_stage.layers.\1.projection.\2"),
+    (r"head\.resize_layers\.([013])\.(\w+)", r"neck.reassemble_stage.layers.\1.resize.\2"),
+    *((rf"head\.scratch\.layer{i + 1}_rn\.weight", f"neck.convs.{i}.weight") for i in range(4)),
+    *((rf"head\.scratch\.refinenet{4 - i}\.out_conv\.(\w+)", rf"{_FUSION}.{i}.projection.\1") for i in range(4)),
+    *(
+        (
+            rf"head\.scratch\.refinenet{4 - i}\.resConfUnit([12])\.conv([12])\.(\w+)",
+            rf"{_FUSION}.{i}.residual_layer\1.convolution\2.\3",
+        )
+        for i in range(4)
+    ),
+    (r"head\.scratch\.output_conv1\.(\w+)", r"head.conv1.\1"),
+    (r"head\.scratch\.output_conv2\.0\.(\w+)", r"head.conv2.\1"),
+    (r"head\.scratch\.output_conv2\.2\.(\w+)", r"head.depth.\1"),
+    (r"head\.scratch\.sky_output_conv2\.0\.(\w+)", r"head.sky_conv2.\1"),
+    (r"head\.scratch\.sky_output_conv2\.2\.(\w+)", r"head.sky.\1"),
+)
+_OFFICIAL_QKV = re.compile(r"pretrained\.blocks\.(\d+)\.attn\.qkv\.(\w+)")
+_TRANSFORMERS_RULES = (
+    *(
+        (rf"(backbone\.encoder\.layer\.\d+)\.attention\.attention\.{name}\.(\w+)", rf"\1.attention.{name[0]}_proj.\2")
+        for name in ("query", "key", "value")
+    ),
+    (r"(backbone\.encoder\.layer\.\d+)\.attention\.output\.dense\.(\w+)", r"\1.attention.o_proj.\2"),
+    (r"head\.conv3\.(\w+)", r"head.depth.\1"),
+    (r"((?:backbone|neck|head)\..+)", r"\1"),
+)
+
+
+@dataclass(frozen=True)
+class MappedWeights:
+    """Weights by the names of ``DepthNetwork``."""
+
+    tensors: dict[str, torch.Tensor]
+    keys: str
+    """Whose names they had: official or transformers."""
+    unused: tuple[str, ...]
+    """Names in the file of the tensors that no output depends on."""
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the encoder, by the shape of its class token."""
+        return int(self.tensors["backbone.embeddings.cls_token"].shape[-1])
+
+    @property
+    def has_sky(self) -> bool:
+        """Whether there is a sky head, as in Depth Anything 3."""
+        return "head.sky.weight" in self.tensors
+
+
+def map_keys(weights: Mapping[str, torch.Tensor], place: str) -> MappedWeights:
+    """Rename every tensor; ``place`` is named in errors.
+
+    Raises ConfigError where the names are neither layout's, and where one is left that has no meaning here.
+    """
+    official_encoder = _prefix(weights, "pretrained.cls_token")
+    own_encoder = _prefix(weights, "backbone.embeddings.cls_token")
+    if official_encoder is not None:
+        head = _prefix(weights, "scratch.output_conv1.weight")
+        prefixes = {f"{official_encoder}pretrained.": "pretrained.", head or "": "head."}
+        keys, rules = OFFICIAL, _OFFICIAL_RULES
+    elif own_encoder is not None:
+        prefixes = {f"{own_encoder}{part}.": f"{part}." for part in ("backbone", "neck", "head")}
+        keys, rules = TRANSFORMERS, _TRANSFORMERS_RULES
+    else:
+        found = ", ".join(list(weights)[:3]) or "none"
+        raise ConfigError(
+            f"{place}: no Depth Anything weights: pretrained.cls_token or backbone.embeddings.cls_token is expected"
+            f" among the keys; the first are {found}"
+        )
+    tensors: dict[str, torch.Tensor] = {}
+    unused, left = [], []
+    for name, tensor in weights.items():
+        plain = _without_prefix(name, prefixes)
+        qkv = _OFFICIAL_QKV.fullmatch(plain) if keys == OFFICIAL else None
+        if plain in UNUSED:
+            unused.append(name)
+        elif qkv:
+            # One matrix whose thirds are query, key and value, in this order.
+            for part, third in zip("qkv", tensor.chunk(3), strict=True):
+                tensors[f"{_LAYER}.{qkv[1]}.attention.{part}_proj.{qkv[2]}"] = third
+        elif (own := _rename(plain, rules)) is not None:
+            tensors[own] = tensor
+        else:
+            left.append(name)
+    if left:
+        raise ConfigError(f"{place}: {len(left)} keys of no network known here, such as {', '.join(left[:3])}")
+    return MappedWeights(tensors, keys, tuple(unused))
+
+
+def fill(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], place: str) -> None:
+    """Copy weights into a network; every one must be used, none left. Raises ConfigError, which names the first."""
+    wanted = network.state_dict()
+    missing = [name for name in wanted if name not in weights and not name.startswith(MAY_MISS)]
+    left = [name for name in weights if name not in wanted]
+    for what, names in (("lacks", missing), ("has beyond that network", left)):
+        if names:
+            raise ConfigError(f"{place}: {what} {len(names)} weights, such as {', '.join(names[:3])}")
+    for name, tensor in weights.items():
+        if tensor.shape != wanted[name].shape or not tensor.is_floating_point():
+            raise ConfigError(
+                f"{place}: {name} is {tensor.dtype} {tuple(tensor.shape)}; accepted: float {tuple(wanted[name].shape)}"
+            )
+    zeros = {name: torch.zeros_like(wanted[name]) for name in wanted if name not in weights}
+    network.load_state_dict({**weights, **zeros}, strict=True)
+
+
+def _prefix(weights: Mapping[str, torch.Tensor], ending: str) -> str | None:
+    """What stands before ``ending`` in the name that ends so; None where there is none."""
+    found = [name for name in weights if name == ending or name.endswith(f".{ending}")]
+    return found[0][: -len(ending)] if found else None
+
+
+def _without_prefix(name: str, prefixes: Mapping[str, str]) -> str:
+    for long, short in prefixes.items():
+        if long and name.startswith(long):
+            return short + name[len(long) :]
+    return name
+
+
+def _rename(name: str, rules: tuple[tuple[str, str], ...]) -> str | None:
+    for pattern, replacement in rules:
+        found = re.fullmatch(pattern, name)
+        if found:
+            return found.expand(replacement)
+    return None
