@@ -26,6 +26,7 @@ from .preprocess import network_size, resize_to_network
 from .rectify import Rectifier
 from .resample import upsample_depth
 from .scale import focal_scale, require_metric, scale_notes
+from .scale_calibration import ScaleCalibration
 
 DEPTH_SIZES = ("camera", "network")
 STAGES = ("rectify", "resize", "engine", "metres", "filter", "upsample")
@@ -48,6 +49,8 @@ class PipelineOptions:
     """camera: depth has the image's size; network: the network's, with its camera and image."""
     scale: float = 1.0
     """All depths are multiplied by this, before the range limits."""
+    calibration: ScaleCalibration | None = None
+    """What the network's output is in this camera's metres; a relative network runs with it only."""
     assumed_hfov_deg: float = ASSUMED_HFOV_DEG
     """Horizontal field of view for frames without a camera [deg]."""
 
@@ -77,7 +80,8 @@ class _Job:
 class DepthPipeline:
     """Turns camera frames into depth frames with one engine, which it does not own. Not thread-safe.
 
-    Raises ConfigError for a network without metres or an empty depth range.
+    ``notes`` say what to know of its metres; they grow when a frame's camera is not the one of the calibration.
+    Raises ConfigError for a network without metres, a calibration of another network, or an empty depth range.
     """
 
     def __init__(self, engine: DepthEngine, options: PipelineOptions | None = None) -> None:
@@ -88,8 +92,12 @@ class DepthPipeline:
         self.max_depth_m = spec.max_depth_m if self.options.max_depth_m is None else self.options.max_depth_m
         if not 0.0 < self.min_depth_m < self.max_depth_m:
             raise ConfigError(f"depth range {self.min_depth_m} m to {self.max_depth_m} m; accepted: 0 < min < max")
-        require_metric(spec)
-        self.notes = scale_notes(spec)
+        calibration = self.options.calibration
+        if calibration is None:
+            require_metric(spec)
+        else:
+            calibration.require_network(spec)
+        self.notes = scale_notes(spec, calibration)
         self._rectifiers: OrderedDict[CameraModel, Rectifier] = OrderedDict()
 
     def run(self, frames: Sequence[CameraFrame]) -> list[DepthFrame]:
@@ -137,13 +145,15 @@ class DepthPipeline:
     def _finish(self, job: _Job, depth_hw: NDArray[np.float32]) -> DepthFrame:
         h, w = depth_hw.shape
         camera, image_HW3 = job.camera, job.image_HW3
-        scale = self.options.scale * focal_scale(self.engine.spec, camera, (h, w))
+        scale = self._scale(camera, (h, w))
+        calibration = self.options.calibration
         if self.options.depth_size == "network":
             camera, image_HW3 = camera.scaled_to(width=w, height=h), job.network_image_hw3
         depth_HW = postprocess(
             depth_hw,
             (camera.height, camera.width),
             scale=scale,
+            relative=calibration if calibration is not None and calibration.is_relative else None,
             min_depth_m=self.min_depth_m,
             max_depth_m=self.max_depth_m,
             edge_ratio=self.options.edge_ratio,
@@ -160,6 +170,17 @@ class DepthPipeline:
             assumed_camera=job.frame.camera is None,
         )
 
+    def _scale(self, camera: CameraModel, size_hw: tuple[int, int]) -> float:
+        """The factor on the network's metres; on those of the calibration, where the network has none."""
+        spec, calibration = self.engine.spec, self.options.calibration
+        if calibration is None:
+            return self.options.scale * focal_scale(spec, camera, size_hw)
+        note = calibration.camera_note(camera, size_hw)
+        if note and note not in self.notes:
+            self.notes = (*self.notes, note)
+        own = 1.0 if calibration.is_relative else calibration.scale * focal_scale(spec, camera, size_hw)
+        return self.options.scale * own
+
     def _rectifier(self, camera: CameraModel) -> Rectifier:
         rectifier = self._rectifiers.pop(camera, None) or Rectifier(camera)
         self._rectifiers[camera] = rectifier
@@ -175,6 +196,7 @@ def postprocess(
     scale: float,
     min_depth_m: float,
     max_depth_m: float,
+    relative: ScaleCalibration | None = None,
     edge_ratio: float | None = FLYING_RATIO,
     valid_HW: NDArray[np.bool_] | None = None,
     timings_ms: dict[str, float] | None = None,
@@ -183,7 +205,7 @@ def postprocess(
 
     Parameters
     ----------
-    scale: factor to metres.
+    scale: factor to metres; of what ``relative`` makes of a relative network's output, where given.
     min_depth_m, max_depth_m: nearer is -Inf, farther +Inf [m].
     edge_ratio: see PipelineOptions.
     valid_HW: False where the image has no source; NaN there. It may have another size than the depth.
@@ -191,6 +213,8 @@ def postprocess(
     """
     timings_ms = {} if timings_ms is None else timings_ms
     start = time.perf_counter()
+    if relative is not None:
+        relative.to_metres(depth_hw)
     np.multiply(depth_hw, np.float32(scale), out=depth_hw)
     all_usable = limit_range(depth_hw, min_depth_m, max_depth_m)
     timings_ms["metres"] = _ms_since(start)

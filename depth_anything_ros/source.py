@@ -13,7 +13,7 @@ from .media import FolderSource, ImageSource, VideoSource
 from .source_frame import DroppedFrame, Source, SourceFrame
 from .source_kind import source_kind
 
-__all__ = ["DroppedFrame", "Source", "SourceFrame", "describe_bag", "open_source"]
+__all__ = ["DroppedFrame", "Source", "SourceFrame", "describe_bag", "open_clouds", "open_source"]
 
 _ACCEPTED = "a ROS 2 bag (folder, .mcap, .db3), a ROS 1 .bag, a video, an image or a folder of images"
 
@@ -66,6 +66,14 @@ def open_source(
 def describe_bag(path: str | Path) -> Any:
     """Return the :class:`~depth_anything_ros.bag.info.BagInfo` of a recording. Raises SourceError."""
     return _bag_module("info").describe_bag(path)
+
+
+def open_clouds(path: str | Path, topic: str) -> Any:
+    """Return the :class:`~depth_anything_ros.bag.clouds.BagClouds` of a recording's topic. Raises SourceError."""
+    path = Path(path)
+    if not path.exists() or source_kind(path) != "bag":
+        raise SourceError(f"{path} is not a bag and has no topics; the cloud topic {topic} cannot be read")
+    return _bag_module("clouds").BagClouds(path, topic)
 
 
 def _bag_module(name: str) -> Any:

@@ -8,6 +8,7 @@ from depth_anything_ros.camera import CameraModel
 from depth_anything_ros.engines.plane_engine import PlaneEngine
 from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.scale import FIXED_NOTE, focal_scale, scale_notes
+from tests.sample_calibrations import make_calibration
 from tests.tiny_networks import make_spec
 
 CAMERA = CameraModel(width=640, height=480, fx=600.0, fy=500.0, cx=320.0, cy=240.0)
@@ -35,6 +36,14 @@ def test_fixed_metres_are_said_to_be_a_starting_value() -> None:
     assert scale_notes(PlaneEngine().spec) == ()
 
 
+def test_a_calibration_takes_the_place_of_the_note() -> None:
+    calibration = make_calibration()
+    assert scale_notes(make_spec(meaning="metric_fixed"), calibration) == (calibration.describe(),)
+    assert scale_notes(make_spec(), calibration) == (calibration.describe(),)
+
+
 def test_relative_depth_has_no_metres() -> None:
-    with pytest.raises(ConfigError, match="relative"):
-        focal_scale(make_spec(meaning="relative"), CAMERA, (480, 640))
+    with pytest.raises(
+        ConfigError, match=r"tiny gives relative disparity without a unit; accepted here: .*calibrate-scale"
+    ):
+        focal_scale(make_spec(meaning="relative", quantity="disparity"), CAMERA, (480, 640))

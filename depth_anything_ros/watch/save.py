@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..cloud_codec import cloud_points
 from ..errors import ImageError
-from ..message_fields import as_bytes
 from ..outputs import os_errors, write_json, write_picture
 from ..render import DepthImage, DepthScale, Picture, RGBImage, side_by_side
 from ..splat import picture_of_cloud
-
-_FLOAT32 = 7
 
 
 def save_watch(
@@ -63,31 +61,6 @@ def _write_cloud(path: Path, cloud: Any, title: str) -> bool:
     picture = picture_of_cloud(points_N3, rgb_N3, focal_px=focal_of(cloud, points_N3), title=title)
     write_picture(path, picture)
     return True
-
-
-def cloud_points(cloud: Any) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """Return the finite points (N, 3) [m] and colours (N, 3) uint8 of a PointCloud2; grey if it has none.
-
-    Raises ImageError for a cloud without float32 x, y and z, or whose data is shorter than it says.
-    """
-    offsets = {field.name: int(field.offset) for field in cloud.fields if int(field.datatype) == _FLOAT32}
-    if not {"x", "y", "z"} <= offsets.keys():
-        names = ", ".join(str(field.name) for field in cloud.fields)
-        raise ImageError(f"the cloud has the fields {names}; float32 x, y, z are needed")
-    data, step = as_bytes(cloud.data), int(cloud.point_step)
-    height, width, row_step = int(cloud.height), int(cloud.width), int(cloud.row_step)
-    if data.size < row_step * height or row_step < step * width:
-        raise ImageError(f"the cloud has {data.size} bytes; {height} rows of {width} points of {step} need more")
-    rows = data[: row_step * height].reshape(height, row_step)[:, : step * width].reshape(-1, step)
-    order = ">f4" if cloud.is_bigendian else "<f4"
-    planes = [np.ascontiguousarray(rows[:, offsets[axis] : offsets[axis] + 4]).view(order)[:, 0] for axis in "xyz"]
-    points_N3 = np.stack(planes, axis=1).astype(np.float32)
-    finite_N = np.isfinite(points_N3).all(axis=1)
-    if "rgb" not in offsets:
-        return points_N3[finite_N], np.full((int(finite_N.sum()), 3), 200, np.uint8)
-    packed = rows[:, offsets["rgb"] : offsets["rgb"] + 4]
-    bgr_N3 = packed[:, 3:0:-1] if cloud.is_bigendian else packed[:, :3]
-    return points_N3[finite_N], np.ascontiguousarray((bgr_N3[:, ::-1])[finite_N])
 
 
 def focal_of(cloud: Any, points_N3: npt.NDArray[np.float32]) -> float:

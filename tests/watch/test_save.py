@@ -12,9 +12,10 @@ import pytest
 
 from depth_anything_ros.bag.messages import MESSAGES
 from depth_anything_ros.camera import CameraModel
-from depth_anything_ros.errors import ImageError, OutputError
+from depth_anything_ros.cloud_codec import cloud_points
+from depth_anything_ros.errors import OutputError
 from depth_anything_ros.point_cloud import CloudBuilder
-from depth_anything_ros.watch.save import cloud_points, focal_of, save_watch
+from depth_anything_ros.watch.save import focal_of, save_watch
 from tests.sample_bags import picture
 
 CAMERA = CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5)
@@ -58,33 +59,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         save_watch(tmp_path / "file", {}, **NOTHING)
 
 
-@pytest.mark.parametrize("padded", [False, True])
-def test_points_and_colours_are_read_back(padded: bool) -> None:
-    points_N3, rgb_N3 = cloud_points(cloud(padded=padded))
-    assert points_N3.shape == rgb_N3.shape == (64 * 48 - 1, 3)
-    assert np.all(points_N3[:, 2] == 2.0)
-    np.testing.assert_allclose(points_N3[0], [2.0 * (1 - 31.5) / 50, 2.0 * -23.5 / 50, 2.0], rtol=1e-6)
-    np.testing.assert_array_equal(rgb_N3, picture().reshape(-1, 3)[1:])
-
-
-def test_a_cloud_without_colour_is_grey() -> None:
-    assert np.all(cloud_points(cloud(coloured=False))[1] == 200)
-
-
 def test_the_focal_length_is_the_cameras() -> None:
     message = cloud()
     assert focal_of(message, cloud_points(message)[0]) == pytest.approx(50.0, rel=0.05)
-
-
-def test_a_malformed_cloud_is_refused() -> None:
-    short = cloud()
-    short.data = short.data[:100]
-    with pytest.raises(ImageError, match="100 bytes; 48 rows of 64 points"):
-        cloud_points(short)
-    nameless = cloud()
-    nameless.fields[2].name = "depth"
-    with pytest.raises(ImageError, match="float32 x, y, z are needed"):
-        cloud_points(nameless)
 
 
 def test_a_cloud_that_cannot_be_drawn_costs_the_rest_nothing(
