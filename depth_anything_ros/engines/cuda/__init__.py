@@ -1,0 +1,1 @@
+"""Device memory and streams through one seam: ``seam.py`` says what an engine needs, one leaf per library gives it."""
