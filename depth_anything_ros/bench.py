@@ -7,6 +7,7 @@ place of a network, so its total is what the rest costs.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import subprocess
@@ -24,6 +25,7 @@ from depth_anything_ros.camera import CameraModel
 from depth_anything_ros.depth_codec import encode_depth_image
 from depth_anything_ros.depth_frame import CameraFrame
 from depth_anything_ros.engine import DepthEngine, load_engine
+from depth_anything_ros.engine_options import CPU_ENGINES, EngineOptions
 from depth_anything_ros.errors import ConfigError, DepthAnythingError, EngineError
 from depth_anything_ros.image_codec import encode_image, to_rgb
 from depth_anything_ros.pipeline import DepthPipeline
@@ -46,10 +48,8 @@ class Row:
     num_frames: int
 
 
-def print_bench(
-    model: str | None, *, engine: str, precision: str, threads: int | None, seconds: float, full: bool = False
-) -> int:
-    """Measure and print; ``seconds`` for each row. With ``engine`` auto, every installed engine is measured.
+def print_bench(model: str | None, options: EngineOptions, *, seconds: float, full: bool = False) -> int:
+    """Measure and print; ``seconds`` for each row. With the engine auto, every installed CPU engine is measured.
 
     ``full``: then also run the scripts of benchmarks/, which only a checkout has. Returns the exit code: 0, or the
     first that is not 0 of those scripts. Raises ConfigError for ``full`` without a checkout, EngineError if no engine
@@ -59,11 +59,11 @@ def print_bench(
     print(f"{_machine()}; p50 / p99 in ms; {seconds:g} s a row\n")
     rows: list[Row] = []
     problems = []
-    for name, path, wanted in _engines(model, engine, precision):
+    for name, path, wanted in _engines(model, options):
         try:
-            chosen = _measure_engine(rows, path, name, wanted, threads, seconds)
-            if chosen != "fp32" and wanted == "auto" and name != "plane":
-                _measure_engine(rows, path, name, "fp32", threads, seconds)
+            chosen = _measure_engine(rows, path, options, name, wanted, seconds)
+            if chosen == "bf16" and wanted == "auto":
+                _measure_engine(rows, path, options, name, "fp32", seconds)
         except DepthAnythingError as error:
             problems.append(f"{name}: {error}")
     if not rows:
@@ -139,24 +139,25 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _engines(model: str | None, engine: str, precision: str) -> list[tuple[str, str | None, str]]:
+def _engines(model: str | None, options: EngineOptions) -> list[tuple[str, str | None, str]]:
     """What to measure: the engine, the network and the precision; the plane last, for everything but the network."""
     plane = ("plane", "plane:", "auto")
-    if engine == "plane" or (model or "").startswith("plane"):
+    if options.engine == "plane" or (model or "").startswith("plane"):
         return [("plane", model or "plane:", "auto")]
-    names = [engine]
-    if engine == "auto":
-        names = [name for name in ("openvino", "onnxruntime") if importlib.util.find_spec(name) is not None]
-    return [*((name, model, precision) for name in names), plane]
+    names: Sequence[str] = [options.engine]
+    if options.engine == "auto":
+        names = [name for name in CPU_ENGINES if importlib.util.find_spec(name) is not None]
+    return [*((name, model, options.precision) for name in names), plane]
 
 
 def _measure_engine(
-    rows: list[Row], path: str | None, name: str, precision: str, threads: int | None, seconds: float
+    rows: list[Row], path: str | None, options: EngineOptions, name: str, precision: str, seconds: float
 ) -> str:
     """Append the rows of one engine and return the precision it ran in."""
-    with load_engine(path, engine=name, precision=precision, threads=threads) as engine:
-        label = "everything else" if name == "plane" else f"{name} {engine.info.precision}"
+    plan = options.plan if name == "tensorrt" else None
+    with load_engine(path, dataclasses.replace(options, engine=name, precision=precision, plan=plan)) as engine:
         for width, height in SIZES:
+            label = "everything else" if name == "plane" else f"{name} {engine.info.precision}"
             print(f"measuring {label} at {width}x{height}", file=sys.stderr, flush=True)
             rows.append(measure(label, engine, width, height, seconds=seconds))
         return engine.info.precision

@@ -18,6 +18,7 @@ from .camera import CameraModel
 from .channel_stats import SUPERSEDED, ChannelStats
 from .compressed_codec import decode_compressed
 from .depth_frame import CameraFrame
+from .diagnostics import CameraFacts
 from .errors import CameraError
 from .image_codec import to_rgb
 from .intrinsics import NO_CAMERA_INFO, Intrinsics
@@ -154,6 +155,22 @@ class CameraChannel:
     def publisher_infos(self, topic: str) -> list[Any]:
         """Who publishes on a topic, as rclpy's TopicEndpointInfo."""
         return list(self._node.get_publishers_info_by_topic(topic))
+
+    def facts(self) -> CameraFacts:
+        """What is known of the camera now, for /diagnostics."""
+        image_topic, info_topic = self.image_topic, self.camera_info_topic
+        return CameraFacts(
+            name=self.name,
+            image_topic=image_topic,
+            camera_info_topic=info_topic,
+            wanted=tuple(self.wanted()),
+            image_publishers=tuple(qos.node_name_of(info) for info in self.publisher_infos(image_topic)),
+            camera_info_publishers=tuple(qos.node_name_of(info) for info in self.publisher_infos(info_topic)),
+            camera_problem=self.camera_problem,
+            frame_id=self.frame_id,
+            unreached=tuple(self.unreached()),
+            stats=self.stats.report(time.monotonic()),
+        )
 
     def unreached(self) -> list[str]:
         """Whom differing QoS keeps away, with topic and reason; one text each."""

@@ -15,6 +15,7 @@ _MAX_SAMPLES = 512
 _SILENT_S = 1.0
 _MANY_GAPS = 3.0
 
+NOT_READY = "the engine is being prepared"
 SUPERSEDED = "a newer frame came first"
 """Cause of a drop that is no fault: the camera is faster than the engine."""
 

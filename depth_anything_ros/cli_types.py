@@ -34,6 +34,7 @@ def image_size(text: str) -> tuple[int, int]:
 positive_int = number(int, lambda value: value >= 1, "a whole number of at least 1")
 positive = number(float, lambda value: 0 < value < math.inf, "a number above 0")
 not_negative = number(float, lambda value: 0 <= value < math.inf, "a number of at least 0")
+device_number = number(int, lambda value: 0 <= value <= 63, "a whole number from 0 to 63")
 port_number = number(int, lambda value: 0 <= value <= 65535, "a port, 0 (any free one) to 65535")
 
 

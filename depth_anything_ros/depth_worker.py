@@ -13,8 +13,9 @@ import numpy as np
 
 from .camera import CameraModel
 from .camera_channel import Arrival, CameraChannel
+from .channel_stats import NOT_READY
 from .depth_frame import CameraFrame, DepthFrame
-from .errors import CameraError, EngineError, ImageError
+from .errors import CameraError, EngineError, EngineNotReady, ImageError
 from .frame_publisher import FramePublisher
 from .pipeline import DepthPipeline
 
@@ -40,7 +41,7 @@ class DepthWorker:
 
     Parameters
     ----------
-    pipeline: may be replaced at any time; the next frame uses the new one.
+    pipeline: may be replaced at any time; the next frame uses the new one. None: frames are dropped until there is one.
     values: the node's parameters; replaced as a whole when they change.
     now_ns: the clock that stamps are of [ns].
     log_error: receives one line per engine error.
@@ -51,7 +52,7 @@ class DepthWorker:
 
     def __init__(
         self,
-        pipeline: DepthPipeline,
+        pipeline: DepthPipeline | None,
         values: Mapping[str, Any],
         *,
         now_ns: Callable[[], int],
@@ -105,10 +106,13 @@ class DepthWorker:
                     return
                 self._has_news = False
             jobs = [job for channel, publisher in self._channels if (job := self._next_job(channel, publisher))]
-            if jobs:
-                self._process(jobs)
+            pipeline = self.pipeline
+            if pipeline is None:
+                self._drop(jobs, NOT_READY, "")
+            elif jobs:
+                self._process(pipeline, jobs)
             else:
-                self._warm_up()
+                self._warm_up(pipeline)
 
     def _soonest_s(self) -> float | None:
         """Seconds until a frame that is held back by ``max_rate`` is due; None if none is."""
@@ -149,7 +153,7 @@ class DepthWorker:
                     return
                 self._something_came.wait(wait_s)
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, pipeline: DepthPipeline) -> None:
         """Make the engine ready for cameras that are known but have sent no image yet, alone and all together.
 
         Compiling for a new size takes about a second, which the first frame would come late.
@@ -161,21 +165,24 @@ class DepthWorker:
         self._warm.update(map(_sizes, groups))
         try:
             for group in groups:
-                self.pipeline.run([CameraFrame(np.zeros((c.height, c.width, 3), np.uint8), c, 0, "") for c in group])
-        except (CameraError, ImageError):
+                pipeline.run([CameraFrame(np.zeros((c.height, c.width, 3), np.uint8), c, 0, "") for c in group])
+        except (CameraError, ImageError, EngineNotReady):
             return  # said with the first image
         except Exception as error:
             self._count_failure([], error)
 
-    def _process(self, jobs: list[_Job]) -> None:
+    def _process(self, pipeline: DepthPipeline, jobs: list[_Job]) -> None:
         try:
-            results = self.pipeline.run([job.frame for job in jobs])
+            results = pipeline.run([job.frame for job in jobs])
+        except EngineNotReady as error:
+            self._drop(jobs, NOT_READY, str(error))
+            return
         except (CameraError, ImageError) as error:
             if len(jobs) == 1:
                 jobs[0].channel.drop(BAD_CAMERA, str(error))
                 return
             for job in jobs:  # one camera's frame does not take those of the others with it
-                self._process([job])
+                self._process(pipeline, [job])
             return
         except Exception as error:
             self._count_failure(jobs, error)
@@ -186,22 +193,22 @@ class DepthWorker:
             self._await_camera_info(job.channel, job.arrival)
             camera = job.channel.intrinsics.at(job.arrival.stamp_ns)
             if camera == job.frame.camera:
-                self._publish(job, result)
+                self._publish(pipeline, job, result)
             else:  # new intrinsics, announced behind the image that is in work
-                self._process_again(job)
+                self._process_again(pipeline, job)
 
-    def _process_again(self, job: _Job) -> None:
+    def _process_again(self, pipeline: DepthPipeline, job: _Job) -> None:
         try:
             job.frame = job.channel.decode(job.arrival)
         except (CameraError, ImageError) as error:
             job.channel.drop(BAD_CAMERA, str(error))
         else:
-            self._process([job])
+            self._process(pipeline, [job])
 
-    def _publish(self, job: _Job, result: DepthFrame) -> None:
+    def _publish(self, pipeline: DepthPipeline, job: _Job, result: DepthFrame) -> None:
         start_s = time.monotonic()
         try:
-            was_wanted = job.publisher.publish(result, self.values, self.pipeline.max_depth_m)
+            was_wanted = job.publisher.publish(result, self.values, pipeline.max_depth_m)
         except Exception as error:
             if self._is_alive():
                 job.channel.drop("cannot be published", f"{type(error).__name__}: {error}")
@@ -219,6 +226,10 @@ class DepthWorker:
                 "age": (self._now_ns() - job.arrival.stamp_ns) / 1e6,
             }
         )
+
+    def _drop(self, jobs: list[_Job], cause: str, detail: str) -> None:
+        for job in jobs:
+            job.channel.drop(cause, detail)
 
     def _count_failure(self, jobs: list[_Job], error: Exception) -> None:
         for job in jobs:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .channel_stats import SUPERSEDED, StatsReport
+from .channel_stats import NOT_READY, SUPERSEDED, StatsReport
 from .engine import DepthEngine
 
 OK, WARN, ERROR = range(3)
@@ -105,17 +105,36 @@ def camera_status(prefix: str, facts: CameraFacts) -> Status:
     values["why nothing is published"] = "; ".join(reasons)
     # Nobody listening is no fault, and the first period has no rate yet.
     level = OK if not facts.wanted and not facts.unreached else WARN
-    is_useless = bool(facts.camera_problem and facts.camera_info_publishers) or bool(_faults(stats))
+    faults = _faults(stats).keys() - {NOT_READY}
+    is_useless = bool(facts.camera_problem and facts.camera_info_publishers) or bool(faults)
     if facts.wanted and stats.received and is_useless:
         level = ERROR
     return Status(name, level, "; ".join(reasons), facts.frame_id, values)
 
 
-def engine_status(prefix: str, engine: DepthEngine | None, *, state: str, failure: str, num_failures: int) -> Status:
-    """Status of the engine and the node's state; ``failure`` is why there is no engine, in words."""
+def engine_status(
+    prefix: str,
+    engine: DepthEngine | None,
+    *,
+    state: str,
+    failure: str,
+    num_failures: int,
+    progress: str = "",
+    scale: str = "",
+    notes: Sequence[str] = (),
+) -> Status:
+    """Status of the engine and the node's state.
+
+    ``failure`` is why there is no engine, ``progress`` what is being prepared, ``scale`` the calibration in use,
+    ``notes`` what else is to be known of the metres, all in words.
+    """
     values = {"state": state, "engine errors": str(num_failures), "memory [MB]": f"{memory_mb():.0f}"}
+    if progress:
+        values["being prepared"] = progress
     name = f"{prefix}: engine"
     if engine is None:
+        if progress:
+            return Status(name, WARN, f"{state}: {progress}", values=values)
         if failure:
             return Status(name, ERROR, f"{failure}; configure the node again after mending it", values=values)
         return Status(name, WARN, f"{state}: no engine loaded", values=values)
@@ -123,13 +142,17 @@ def engine_status(prefix: str, engine: DepthEngine | None, *, state: str, failur
     values |= {
         "network": spec.name,
         "spec": f"{spec.artifact or 'none'} sha256 {spec.artifact_sha256[:12]}",
-        "licence": spec.licence.id,
+        "licence": f"{spec.licence.id} ({spec.licence.category})",
+        "licence accepted": spec.licence_accepted or "needs no acceptance",
+        "scale": scale or "as the network gives it",
         "engine": f"{info.engine} {info.version}",
         "precision": info.precision,
         "device": info.device,
         "chosen because": info.reason,
-        "notes": "; ".join(info.notes),
+        "notes": "; ".join((*info.notes, *notes)),
     }
+    if progress:
+        return Status(name, WARN, f"{state}: {progress}", info.device, values)
     return Status(name, OK, f"{state}: {spec.name} on {info.engine} {info.precision}", info.device, values)
 
 

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from depth_anything_ros import __version__
-from depth_anything_ros.engine import DepthEngine, load_engine, resolve_artifact
-from depth_anything_ros.errors import DepthAnythingError, SourceError
+from depth_anything_ros.engine import DONE, DepthEngine, fetched_artifact, load_engine, resolve_artifact
+from depth_anything_ros.errors import DepthAnythingError, EngineError, SourceError
+from depth_anything_ros.folders import models_folder
+from depth_anything_ros.licences import name_to_accept
+from depth_anything_ros.models import MODELS, KnownModel, get_model, is_model_name
 from depth_anything_ros.source import describe_bag, open_source
 from depth_anything_ros.source_kind import source_kind
 from depth_anything_ros.spec import EngineSpec, load_spec, spec_path_of
@@ -30,10 +33,20 @@ _LIBRARIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("onnxruntime", ("onnxruntime", "onnxruntime-gpu"), ""),
     ("rosbags", ("rosbags",), ""),
     ("openvino", ("openvino",), "openvino"),
+    ("tensorrt", ("tensorrt", "tensorrt-cu12", "tensorrt-cu13"), "tensorrt"),
+    ("cuda", ("cuda-bindings",), "tensorrt"),
+    ("onnx", ("onnx",), "tensorrt"),
     ("open3d", ("open3d", "open3d-cpu"), "cloud"),
-    ("torch", ("torch",), "train"),
-    ("transformers", ("transformers",), "train"),
+    ("torch", ("torch",), "convert"),
+    ("transformers", ("transformers",), "convert"),
+    ("huggingface_hub", ("huggingface-hub",), "convert"),
+    ("nncf", ("nncf",), "quantize"),
 )
+_GIVES = {
+    "metric_canonical": "metres, from the camera's focal length",
+    "metric_fixed": "metres of the camera it was trained with: calibrate-scale makes them those of yours",
+    "relative": "relative depth without a unit: calibrate-scale gives it metres",
+}
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 
@@ -54,11 +67,40 @@ def print_info(path: str | None, *, as_json: bool) -> int:
 
 def describe_path(path: str) -> dict[str, Any]:
     """Describe a network by its spec or its file, a bag, or another recording."""
+    if path == "models":
+        return {"known models": {model.name: _known_line(model) for model in MODELS}}
+    if is_model_name(path) and not Path(path).exists():
+        return describe_known(get_model(path))
     if path in ("starter", "plane") or path.startswith("plane:") or Path(path).suffix in (".onnx", ".json"):
         return describe_network(path)
     if not Path(path).exists():
-        raise SourceError(f"{path} does not exist; accepted: a recording, a network (.onnx), a spec (.json), 'starter'")
+        accepted = "a recording, a network (.onnx), a spec (.json), 'starter', a known model's name, 'models'"
+        raise SourceError(f"{path} does not exist; accepted: {accepted}")
     return describe_recording(Path(path))
+
+
+def describe_known(model: KnownModel) -> dict[str, Any]:
+    """What is known of a checkpoint, and where it lies if it was fetched."""
+    try:
+        return {"known as": model.name, **describe_network(str(fetched_artifact(model)))}
+    except EngineError as error:
+        needed = name_to_accept(model.licence)
+        return {
+            "known as": model.name,
+            "what": model.title,
+            "gives": _GIVES[model.meaning],
+            "range": f"{model.min_depth_m:g} to {model.max_depth_m:g} m",
+            "input": f"{model.resize.kind} {model.resize.side} px",
+            "licence": f"{model.licence.id} ({model.licence.category}): {model.licence.source}",
+            "must be accepted with": f"--accept-license {needed}" if needed else "",
+            "weights": f"{model.hub_id}, {model.hub_file}, about {model.hub_size_bytes / 1e6:.0f} MB",
+            "fetched": str(error),
+        }
+
+
+def _known_line(model: KnownModel) -> str:
+    is_here = (models_folder() / model.name / DONE).is_file()
+    return f"{model.title}; {model.licence.id} ({model.licence.category}); {'fetched' if is_here else 'not fetched'}"
 
 
 def describe_recording(path: Path) -> dict[str, Any]:

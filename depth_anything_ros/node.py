@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -11,16 +10,16 @@ from typing import Any
 from . import ros
 from .camera_channel import CameraChannel
 from .depth_worker import DepthWorker
-from .diagnostics import CameraFacts, Status, camera_status, engine_status, to_message
-from .engine import DepthEngine, load_engine
+from .diagnostics import Status, camera_status, engine_status, to_message
+from .engine import load_engine
 from .errors import ConfigError, DepthAnythingError
 from .live_node import live_node
 from .messages import MessageFactory
-from .node_parameters import declare_parameters, pipeline_options
+from .node_engine import NodeEngine
+from .node_parameters import declare_parameters
 from .params import BY_NAME, check_values, refuse_change
-from .pipeline import DepthPipeline
 from .point_cloud import load_open3d
-from .qos import node_name_of, profile
+from .qos import profile
 from .ros import LifecycleNode, TransitionCallbackReturn, create_steady_timer, message
 
 NODE_NAME = "depth_anything"
@@ -52,7 +51,7 @@ class DepthNode(LifecycleNode):
 
     def __init__(self, **options: Any) -> None:
         # First, as a node that ROS refuses is destroyed before it is made.
-        self._engine: DepthEngine | None = None
+        self._engine: NodeEngine | None = None
         self._worker: DepthWorker | None = None
         self._channels: list[CameraChannel] = []
         super().__init__(NODE_NAME, automatically_declare_parameters_from_overrides=True, **options)
@@ -75,39 +74,33 @@ class DepthNode(LifecycleNode):
         self._start_timer = create_steady_timer(self, _AT_ONCE_S, self._start) if self._values["autostart"] else None
 
     def on_configure(self, state: Any) -> TransitionCallbackReturn:
-        """Load the engine and check it."""
+        """Load the engine and check it; a network that must be fetched first is, while the node goes on."""
         self._failure = ""
         try:
             self._values = check_values({name: self._value(name) for name in BY_NAME})
             if self._values["points.voxel_size"]:
                 load_open3d()
-            values = self._values
-            self._engine = load_engine(
-                values["model"],
-                engine=values["engine"],
-                precision=values["precision"],
-                threads=values["threads"] or None,
-            )
-            DepthPipeline(self._engine, pipeline_options(values))
+            self._engine = NodeEngine(self._values, load_engine, self._log_info)
         except DepthAnythingError as error:
             return self._refuse("configure", " ".join(str(error).split()), _FAILURE)
         except Exception as error:
             return self._refuse("configure", f"{type(error).__name__}: {error}", _ERROR)
         self._state = "inactive"
-        info = self._engine.info
-        self.get_logger().info(f"{self._engine.spec.name} on {info.engine} {info.precision} ({info.reason})")
-        for note in info.notes:
-            self.get_logger().info(note)
         return _SUCCESS
 
     def on_activate(self, state: Any) -> TransitionCallbackReturn:
         """Open the topics and start the worker."""
         assert self._engine is not None
+        if self._engine.failure:  # what configuring began has come to nothing since
+            return self._refuse("activate", self._engine.failure, _ERROR)
         self._failure = ""
         try:
-            pipeline = DepthPipeline(self._engine, pipeline_options(self._values))
             worker = DepthWorker(
-                pipeline, self._values, now_ns=self._now_ns, log_error=self._log_error, is_alive=ros.ok
+                self._engine.pipeline(self._values),
+                self._values,
+                now_ns=self._now_ns,
+                log_error=self._log_error,
+                is_alive=ros.ok,
             )
             self._channels = [
                 CameraChannel(self, name, self._values, worker.wake) for name in self._values["cameras"] or ("",)
@@ -120,8 +113,6 @@ class DepthNode(LifecycleNode):
             return self._refuse("activate", f"{type(error).__name__}: {error}", _ERROR)
         self._worker = worker
         self._state = "active"
-        for note in pipeline.notes:
-            self.get_logger().warning(note)
         for channel in self._channels:
             self.get_logger().info(f"ready: {channel.image_topic} with {channel.camera_info_topic}")
         return _SUCCESS
@@ -196,8 +187,22 @@ class DepthNode(LifecycleNode):
     def _poll(self) -> None:
         for channel in self._channels:
             channel.update()
+        if self._engine is not None:
+            self._poll_engine(self._engine)
         if self._worker is not None and self._worker.failure:
             self.trigger_deactivate()
+
+    def _poll_engine(self, engine: NodeEngine) -> None:
+        was_opened = engine.poll()
+        if engine.failure and not self._failure:
+            self._failure = engine.failure
+            self._log_error(f"cannot go on: {engine.failure}")
+        if self._worker is None:
+            return
+        if was_opened:
+            self._worker.pipeline = engine.pipeline(self._values)
+            self._worker.wake()
+        self._worker.failure = self._worker.failure or engine.failure
 
     def _value(self, name: str) -> Any:
         return self.get_parameter(name).value
@@ -218,10 +223,10 @@ class DepthNode(LifecycleNode):
         """Take new values over as a whole; the worker and the cameras see them with the next frame."""
         if values["points.voxel_size"]:
             load_open3d()
-        options = pipeline_options(values)
-        pipeline = DepthPipeline(self._engine, options) if self._engine is not None else None
-        if self._worker is not None and pipeline is not None:
-            if self._worker.pipeline.options != options:
+        pipeline = self._engine.pipeline(values) if self._engine is not None else None
+        if self._worker is not None:
+            current = self._worker.pipeline
+            if pipeline is not None and (current is None or current.options != pipeline.options):
                 self._worker.pipeline = pipeline
             self._worker.values = values
         rectified_changed = values["rectified"] != self._values["rectified"]
@@ -235,13 +240,20 @@ class DepthNode(LifecycleNode):
         prefix = self.get_fully_qualified_name().lstrip("/")
         if self._worker is not None:
             self._num_failures = self._worker.num_failures
-        statuses: list[Status] = [
-            engine_status(
-                prefix, self._engine, state=self._state, failure=self._failure, num_failures=self._num_failures
-            )
-        ]
+        held, calibration = self._engine, self._engine.calibration if self._engine is not None else None
+        engine = engine_status(
+            prefix,
+            held.engine if held is not None else None,
+            state=self._state,
+            failure=self._failure,
+            num_failures=self._num_failures,
+            progress=held.progress if held is not None else "",
+            scale=calibration.describe() if calibration is not None else "",
+            notes=self._pipeline_notes(),
+        )
+        statuses: list[Status] = [engine]
         for channel in self._channels:
-            facts = self._facts(channel)
+            facts = channel.facts()
             statuses.append(camera_status(prefix, facts))
             for text in facts.unreached:
                 if text not in self._said:
@@ -250,20 +262,18 @@ class DepthNode(LifecycleNode):
         header = self._messages.header(self._now_ns(), "")
         self._diagnostics.publish(to_message(statuses, header, message))
 
-    def _facts(self, channel: CameraChannel) -> CameraFacts:
-        image_topic, info_topic = channel.image_topic, channel.camera_info_topic
-        return CameraFacts(
-            name=channel.name,
-            image_topic=image_topic,
-            camera_info_topic=info_topic,
-            wanted=tuple(channel.wanted()),
-            image_publishers=tuple(node_name_of(info) for info in channel.publisher_infos(image_topic)),
-            camera_info_publishers=tuple(node_name_of(info) for info in channel.publisher_infos(info_topic)),
-            camera_problem=channel.camera_problem,
-            frame_id=channel.frame_id,
-            unreached=tuple(channel.unreached()),
-            stats=channel.stats.report(time.monotonic()),
-        )
+    def _pipeline_notes(self) -> tuple[str, ...]:
+        """What the metres of the worker's pipeline are worth; what is new of it goes to the log too."""
+        pipeline = self._worker.pipeline if self._worker is not None else None
+        notes = () if pipeline is None else tuple(pipeline.notes)
+        for note in notes:
+            if note not in self._said:
+                self._said.add(note)
+                self.get_logger().warning(note)
+        return notes
+
+    def _log_info(self, text: str) -> None:
+        self.get_logger().info(text)
 
     def _log_error(self, text: str) -> None:
         self.get_logger().error(text)

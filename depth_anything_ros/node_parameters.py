@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .parameter_spec import ParameterSpec
 from .params import BY_NAME, PARAMETERS, check_names, check_values
 from .pipeline import PipelineOptions
 from .ros import Node, message
+from .scale_calibration import ScaleCalibration
 
 
 def declare_parameters(node: Node) -> dict[str, Any]:
@@ -30,14 +32,15 @@ def declare_parameters(node: Node) -> dict[str, Any]:
     return values
 
 
-def pipeline_options(values: dict[str, Any]) -> PipelineOptions:
-    """The pipeline's options that the node's parameters ask for."""
+def pipeline_options(values: Mapping[str, Any], calibration: ScaleCalibration | None = None) -> PipelineOptions:
+    """The pipeline's options that the node's parameters ask for, with the calibration of ``scale_file``."""
     return PipelineOptions(
         min_depth_m=values["min_depth"] or None,
         max_depth_m=values["max_depth"] or None,
         edge_ratio=values["edge_ratio"] or None,
         depth_size=values["depth_size"],
         scale=values["scale"],
+        calibration=calibration,
     )
 
 

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .engine import ENGINES, PRECISIONS
+from .engine_params import ENGINE_PARAMETERS
 from .errors import ConfigError
 from .filters import FLYING_RATIO
 from .parameter_spec import CHANGE_WORDS, ParameterSpec
@@ -60,34 +60,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         description="names of several cameras, each with its topics below its name; empty: one camera, plain names",
         change="unconfigured",
     ),
-    ParameterSpec(
-        name="model",
-        default="starter",
-        description="path of an .onnx file with its spec beside it; starter: the network in the package",
-        change="unconfigured",
-    ),
-    ParameterSpec(
-        name="engine",
-        default="auto",
-        choices=ENGINES,
-        description="what runs the network; auto: OpenVINO where installed, else ONNX Runtime",
-        change="unconfigured",
-    ),
-    ParameterSpec(
-        name="precision",
-        default="auto",
-        choices=PRECISIONS,
-        description="auto: bf16 only where the CPU has it natively",
-        change="unconfigured",
-    ),
-    ParameterSpec(
-        name="threads",
-        default=0,
-        low=0,
-        high=1024,
-        description="CPU threads of the network; 0: the engine's choice",
-        change="unconfigured",
-    ),
+    *ENGINE_PARAMETERS,
     ParameterSpec(
         name="image_transport",
         default="raw",

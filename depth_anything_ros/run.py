@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from depth_anything_ros.engine import DepthEngine, load_engine
+from depth_anything_ros.engine_options import EngineOptions
 from depth_anything_ros.errors import OutputError
 from depth_anything_ros.frame_loop import FrameLoop
 from depth_anything_ros.interrupt import Interruption
@@ -15,6 +17,7 @@ from depth_anything_ros.outputs import OutputFolder, write_json
 from depth_anything_ros.pipeline import DepthPipeline, PipelineOptions
 from depth_anything_ros.report import Summary
 from depth_anything_ros.results import ResultOptions, ResultWriter
+from depth_anything_ros.scale_calibration import load_calibration
 from depth_anything_ros.source import Source, open_source
 from depth_anything_ros.spec import EngineSpec
 
@@ -37,10 +40,9 @@ class RunOptions(ResultOptions):
     max_frames: int | None = None
     model: str | None = None
     """None: the starter, or a wall at 2 m for the engine plane."""
-    engine: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
+    engine_options: EngineOptions = field(default_factory=EngineOptions)
     scale: float = 1.0
+    scale_file: Path | None = None
     min_depth: float | None = None
     max_depth: float | None = None
     edge_ratio: float | None = None
@@ -57,7 +59,7 @@ def run(options: RunOptions) -> int:
     folder = OutputFolder(options.out)
     folder.check(overwrite=options.overwrite, source=options.source)
     pipeline_options = _pipeline_options(options)
-    with _open_source(options) as source, _load_engine(options) as engine:
+    with _open_source(options) as source, load_engine(options.model, options.engine_options) as engine:
         pipeline = DepthPipeline(engine, pipeline_options)
         writer = ResultWriter(folder, _part_of(ResultOptions, options))
         summary = Summary(
@@ -75,7 +77,7 @@ def run(options: RunOptions) -> int:
         with Interruption() as interruption:
             loop = FrameLoop(source, pipeline, writer, summary, interruption)
             loop.process(Path(options.source).resolve().name, every=options.every, max_frames=options.max_frames)
-            _finish(folder, summary, source)
+            _finish(folder, summary, (*pipeline.notes, *source.notes))
     if summary.problem:
         print(f"depth_anything_ros: error: {summary.problem}", file=sys.stderr)
     if interruption.is_requested:
@@ -102,8 +104,8 @@ def model_notice(spec: EngineSpec) -> str:
     )
 
 
-def _finish(folder: OutputFolder, summary: Summary, source: Source) -> None:
-    summary.notes += [note for note in source.notes if note not in summary.notes]
+def _finish(folder: OutputFolder, summary: Summary, notes: Iterable[str]) -> None:
+    summary.notes += [note for note in notes if note not in summary.notes]
     summary.outputs["summary.json"] = "this summary"
     try:
         write_json(folder.path / "summary.json", summary.as_dict())
@@ -119,6 +121,8 @@ def _pipeline_options(options: RunOptions) -> PipelineOptions:
         "max_depth_m": options.max_depth,
         "scale": options.scale,
     }
+    if options.scale_file is not None:
+        changed["calibration"] = load_calibration(options.scale_file)
     if options.edge_ratio is not None:
         changed["edge_ratio"] = options.edge_ratio or None
     if options.assumed_fov is not None:
@@ -139,10 +143,6 @@ def _open_source(options: RunOptions) -> Source:
         camera_info=options.camera_info,
         rectified=options.rectified,
     )
-
-
-def _load_engine(options: RunOptions) -> DepthEngine:
-    return load_engine(options.model, engine=options.engine, precision=options.precision, threads=options.threads)
 
 
 def _header(summary: Summary, out: Path, engine: DepthEngine) -> str:

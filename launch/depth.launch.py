@@ -17,7 +17,10 @@ from launch import LaunchContext, LaunchDescription
 PACKAGE = "depth_anything_ros"
 CAMERA = "{camera}"
 # Launch arguments that are parameters of the node under the same name.
-PARAMETERS = ("model", "engine", "image_transport", "autostart")
+PARAMETERS = (
+    *("model", "engine", "image_transport", "autostart", "accept_license", "resize", "scale_file"),
+    *("camera_size", "engine_meanwhile"),
+)
 YES_NO = ("true", "false")
 OUTPUTS = ("depth/image", "depth/camera_info", "points", "image_rect", "depth/colored", "points_clearing")
 
@@ -41,8 +44,17 @@ def generate_launch_description() -> LaunchDescription:
                 "image_transport", "raw, or compressed (JPEG, PNG on <image_topic>/compressed)", "raw compressed"
             ),
             _argument("cameras", "names of several cameras that share one engine, for example [front,left]"),
-            _argument("model", "path of an .onnx file with its spec beside it; starter: the network in the package"),
-            _argument("engine", "what runs the network", "auto openvino onnxruntime plane"),
+            _argument(
+                "model",
+                "path of an .onnx file with its spec beside it, or the name of a known model (da3metric-large), which"
+                " is fetched if it was not yet; starter: the network in the package",
+            ),
+            _argument("engine", "what runs the network", "auto openvino onnxruntime tensorrt torch plane"),
+            _argument("engine_meanwhile", "CPU engine while a plan is being built", "none auto openvino onnxruntime"),
+            _argument("camera_size", "as 640x480: prepare the engine for it before the first image"),
+            _argument("resize", "another input size than the network's own: short_side:N or long_side:N"),
+            _argument("accept_license", "terms of weights that you accept: cc-by-nc-4.0, unclear"),
+            _argument("scale_file", "calibration of the metres, written by calibrate-scale"),
             _argument("autostart", "configure and activate at once; false under a lifecycle manager", "true false"),
             DeclareLaunchArgument(
                 "params_file",

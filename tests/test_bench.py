@@ -9,6 +9,7 @@ import pytest
 
 from depth_anything_ros import bench
 from depth_anything_ros.cli import main
+from depth_anything_ros.engine_options import EngineOptions
 from depth_anything_ros.engines.plane_engine import PlaneEngine
 from depth_anything_ros.errors import ConfigError
 from tests.tiny_networks import write_network
@@ -52,14 +53,15 @@ def test_bf16_brings_a_row_of_fp32_beside_it(tmp_path: Path, monkeypatch: pytest
     asked = []
     real = bench.load_engine
 
-    def load(path: str | None, *, engine: str, precision: str, threads: int | None) -> object:
-        asked.append((engine, precision))
+    def load(path: str | None, options: EngineOptions) -> object:
+        asked.append((options.engine, options.precision))
         loaded = real("plane:")
-        loaded.info = type(loaded.info)(engine, "bf16" if precision == "auto" else precision, "CPU", "auto", "1")
+        precision = "bf16" if options.precision == "auto" else options.precision
+        loaded.info = type(loaded.info)(options.engine, precision, "CPU", "auto", "1")
         return loaded
 
     monkeypatch.setattr(bench, "load_engine", load)
-    bench.print_bench("net.onnx", engine="openvino", precision="auto", threads=None, seconds=0.01)
+    bench.print_bench("net.onnx", EngineOptions(engine="openvino"), seconds=0.01)
     assert asked == [("openvino", "auto"), ("openvino", "fp32"), ("plane", "auto")]
 
 

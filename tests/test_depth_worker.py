@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from depth_anything_ros.camera import CameraModel
-from depth_anything_ros.errors import EngineError
+from depth_anything_ros.channel_stats import NOT_READY
+from depth_anything_ros.errors import EngineError, EngineNotReady
 from depth_anything_ros.params import check_values
 from tests.worlds import FakePublisher, require_world
 
@@ -60,6 +61,31 @@ def test_an_engine_error_drops_the_frame_and_the_next_one_is_fine():
         assert rig.worker.failure == ""
     assert channel.stats.last_drop == {ENGINE_ERROR: "out of memory"}
     assert rig.errors == ["engine error 1 in a row: out of memory"]
+
+
+def test_an_engine_that_is_not_ready_drops_frames_without_failing():
+    def build() -> None:
+        if len(engine.batches) <= 4:
+            raise EngineNotReady("building the plan", 0.34)
+
+    engine, channel = FakeEngine(build), FakeChannel(*range(1, 7))
+    with Rig(engine, channel, max_failures=2) as rig:
+        rig.until(lambda: channel.stamps_out == [5, 6])
+        assert (rig.worker.failure, rig.worker.num_failures, rig.errors) == ("", 0, [])
+    assert channel.stats.drops == {NOT_READY: 4}
+    assert channel.stats.last_drop == {NOT_READY: "building the plan (34%)"}
+
+
+def test_frames_are_dropped_until_there_is_a_pipeline():
+    channel = FakeChannel(1, 2)
+    rig = Rig(FakeEngine(), channel)
+    pipeline, rig.worker.pipeline = rig.worker.pipeline, None
+    with rig:
+        rig.until(lambda: channel.stats.drops == {NOT_READY: 2})
+        rig.worker.pipeline = pipeline
+        channel.waiting.append(3)
+        rig.worker.wake()
+        rig.until(lambda: channel.stamps_out == [3])
 
 
 @pytest.mark.parametrize("error", [EngineError("lost device"), RuntimeError("a bug")])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from depth_anything_ros.channel_stats import StatsReport
+from depth_anything_ros.channel_stats import NOT_READY, StatsReport
 from depth_anything_ros.diagnostics import (
     ERROR,
     OK,
@@ -169,6 +169,38 @@ def test_the_engine_is_described():
     assert status.values["precision"] == "exact"
     assert status.values["engine errors"] == "2"
     assert {"network", "spec", "licence", "device", "memory [MB]", "notes"} <= set(status.values)
+
+
+def test_what_is_being_prepared_is_a_warning_and_no_error():
+    progress = "building the TensorRT plan: 34%"
+    status = engine_status("n", None, state="active", failure="", num_failures=0, progress=progress)
+    assert (status.level, status.message) == (WARN, f"active: {progress}")
+    with load_engine("plane:") as engine:  # one runs meanwhile
+        status = engine_status("n", engine, state="active", failure="", num_failures=0, progress=progress)
+    assert (status.level, status.values["being prepared"]) == (WARN, progress)
+
+
+def test_terms_and_scale_are_shown():
+    with load_engine("plane:") as engine:
+        status = engine_status("n", engine, state="active", failure="", num_failures=0)
+        assert status.values["licence"] == "Apache-2.0 (permissive)"
+        assert status.values["licence accepted"] == "needs no acceptance"
+        assert status.values["scale"] == "as the network gives it"
+        engine.spec = replace(engine.spec, licence_accepted="unclear, named by the user on 2026-11-25")
+        status = engine_status("n", engine, state="active", failure="", num_failures=0, scale="x 1.1")
+    assert status.values["licence accepted"].startswith("unclear, named by")
+    assert status.values["scale"] == "x 1.1"
+
+
+def test_frames_lost_while_the_engine_is_prepared_are_no_error_of_the_camera():
+    drops = {NOT_READY: 3}
+    detail = {NOT_READY: "building (34%)"}
+    stats = replace(
+        STATS, published=0, rate_out=0.0, is_publishing=False, drops=drops, new_drops=drops, last_drop=detail
+    )
+    status = camera_status("n", replace(WORKING, stats=stats))
+    assert status.level == WARN
+    assert status.message == "frames are dropped: the engine is being prepared: building (34%)"
 
 
 def test_without_engine_the_reason_is_said():

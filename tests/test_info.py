@@ -136,3 +136,23 @@ def test_what_the_live_commands_run_on_is_said(
     monkeypatch.setenv("ROS_DISTRO", "jazzy")
     main(["info", "--json"])
     assert json.loads(capsys.readouterr().out)["live"] == "ROS 2 jazzy, rclpy"
+
+
+def test_known_models_are_listed_and_described(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    models = info_of(capsys, "models")["known models"]
+    assert models["v2-large"] == "Depth Anything V2 large, relative; CC-BY-NC-4.0 (non-commercial); not fetched"
+    known = info_of(capsys, "DA3METRIC-LARGE")
+    assert known["known as"] == "da3metric-large"
+    assert known["gives"] == "metres, from the camera's focal length"
+    assert known["must be accepted with"] == ""
+    assert known["fetched"] == "da3metric-large was not fetched yet: depth_anything_ros fetch da3metric-large"
+    assert info_of(capsys, "v2-large")["must be accepted with"] == "--accept-license cc-by-nc-4.0"
+    folder = tmp_path / "depth_anything_ros" / "models" / "v2-small"
+    folder.mkdir(parents=True)
+    write_network(folder, name="v2-small")
+    (folder / "DONE").touch()
+    assert info_of(capsys, "v2-small")["network"] == str(folder / "v2-small.onnx")
+    assert info_of(capsys, "models")["known models"]["v2-small"].endswith("; fetched")

@@ -94,7 +94,7 @@ def test_the_arguments_are_there() -> None:
     assert names >= IN_ISSUE
 
 
-@pytest.mark.parametrize("name", ["engine", "image_transport"])
+@pytest.mark.parametrize("name", ["engine", "image_transport", "engine_meanwhile"])
 def test_choices_are_those_of_the_parameter(name: str) -> None:
     arguments = {argument.name: argument for argument in description_of("depth.launch.py").get_launch_arguments()}
     assert arguments[name].choices == ["", *BY_NAME[name].choices]
@@ -109,9 +109,13 @@ def test_without_arguments_the_parameter_file_alone_speaks() -> None:
 
 
 def test_given_arguments_go_before_the_file() -> None:
-    (command,) = commands("depth.launch.py", model="/a/b.onnx", autostart="false", engine="plane", log_level="debug")
+    given = {
+        **{"model": "v2-large", "engine": "tensorrt", "accept_license": "cc-by-nc-4.0", "resize": "long_side:392"},
+        **{"scale_file": "/a/scale.yaml", "camera_size": "640x480", "engine_meanwhile": "onnxruntime"},
+    }
+    (command,) = commands("depth.launch.py", autostart="false", log_level="debug", **given)
     assert command.count("--params-file") == 2
-    assert parameters_in(command) == {"model": "/a/b.onnx", "autostart": False, "engine": "plane"}
+    assert parameters_in(command) == {"autostart": False, **given}
     assert command[command.index("--log-level") + 1] == "debug"
 
 

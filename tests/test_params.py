@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depth_anything_ros.engine import ENGINES, PRECISIONS
+from depth_anything_ros.engine_options import ENGINES, PRECISIONS
 from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.parameter_spec import ParameterSpec
 from depth_anything_ros.params import (

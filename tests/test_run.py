@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from depth_anything_ros.cli import _build_parser
+from depth_anything_ros.engine_options import EngineOptions
 from depth_anything_ros.errors import MissingDependency
 from depth_anything_ros.fingerprint import image_dhash
 from depth_anything_ros.point_cloud import load_open3d
@@ -219,4 +220,6 @@ def test_options_have_the_names_of_the_command_line() -> None:
     """Every option of RunOptions is one of ``run``, so that none is out of reach."""
     _, commands = _build_parser()
     destinations = {action.dest for action in commands["run"]._actions}
-    assert {field.name for field in dataclasses.fields(RunOptions)} <= destinations
+    assert {field.name for field in dataclasses.fields(RunOptions)} - {"engine_options"} <= destinations
+    not_of_a_recording = {"max_batch", "background", "meanwhile", "report"}
+    assert {field.name for field in dataclasses.fields(EngineOptions)} - not_of_a_recording <= destinations

@@ -39,6 +39,7 @@
    tests/engines/test_runtimes.py::test_network_without_sky
 15. A precision that is accepted and cannot work.
    tests/test_engine.py::test_options_outside_the_table_are_refused
+   tests/engines/test_runtimes.py::test_int8_is_refused_for_a_network_that_was_not_quantised
 16. An uncalibrated camera: a cloud of NaN without a message.
    tests/live/test_camera_info_live.py::test_unusable_intrinsics_say_why_and_good_ones_mend_it
 """
@@ -50,7 +51,6 @@ import re
 
 import pytest
 
-from depth_anything_ros.engine import PRECISIONS
 from depth_anything_ros.params import PARAMETERS
 from tests.source_tree import PACKAGE, REPOSITORY, modules_of
 
@@ -73,7 +73,7 @@ def test_every_parameter_is_used() -> None:
     """Each name is read somewhere beside the table; ``qos.`` and ``publish.`` names are put together from two parts."""
     texts: set[str] = set()
     for name, path in modules_of(PACKAGE).items():
-        if name not in ("params", "info"):
+        if name not in ("params", "engine_params", "info"):
             nodes = ast.walk(ast.parse(path.read_text("utf-8")))
             texts |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     unused = []
@@ -88,7 +88,3 @@ def test_every_parameter_is_used() -> None:
         if not is_used:
             unused.append(spec.name)
     assert unused == []
-
-
-def test_no_precision_is_offered_that_needs_a_calibration() -> None:
-    assert "int8" not in PRECISIONS
