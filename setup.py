@@ -56,8 +56,15 @@ DDS_WHEELS = (
 # Below 12: it stands on calls that are no public interface of cyclonedds; the tests of embedded/ hold them.
 DDS = [f"cyclonedds>=11.0.1,<12; {DDS_WHEELS}"]
 VIEW = ["foxglove-sdk>=0.30.3"]
+FETCH = ["huggingface_hub>=1.31,<3", "onnx>=1.16"]
 # torch without a version: which build fits is the user's choice, and scripts/test installs the CPU build first.
-NETWORK = ["torch", "transformers>=5.23,<6", "onnx>=1.16"]
+NETWORK = ["torch", "transformers>=5.23,<6", "safetensors>=0.4", *FETCH]
+# On a Jetson TensorRT comes with JetPack, never from pip. cuda-bindings 12 are meant for every driver from CUDA 12 on.
+TENSORRT = [
+    "tensorrt-cu12>=10.3,<12; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    "cuda-bindings>=12.6,<13; sys_platform == 'linux'",
+    *FETCH,
+]
 
 setup(
     name=NAME,
@@ -98,14 +105,17 @@ setup(
         "cloud": ["open3d>=0.18"],
         "dds": DDS,
         "view": VIEW,
+        "fetch": FETCH,
+        "tensorrt": TENSORRT,
         "convert": NETWORK,
-        "train": [*NETWORK, "safetensors>=0.4"],
+        "quantize": ["nncf>=3.0", "openvino>=2025.0", "onnx>=1.16"],
+        "train": NETWORK,
         "test": [
             *("pytest>=7.4", "hypothesis>=6.80"),
             *("mcap>=1.2.1", "mcap-ros2-support>=0.5"),
             *("ruff>=0.12", "mypy>=1.15", "types-PyYAML"),
             *("setuptools>=70.1", "packaging>=23"),
-            *(*DDS, *VIEW),
+            *(*DDS, *VIEW, *FETCH),
         ],
     },
     # depth_node is what `ros2 run` and the launch files start; `depth_anything_ros node` is the same node.

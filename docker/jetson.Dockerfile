@@ -1,7 +1,7 @@
 # Not run: written without a Jetson at hand. Build on the Jetson (JetPack 6, Ubuntu 22.04), from the root of the checkout:
 #   docker build -f docker/jetson.Dockerfile -t depth_anything_ros .
 #   docker run --rm -it --runtime nvidia --network host --ipc host depth_anything_ros image_topic:=/camera/image_raw
-# The engine of this version runs on the CPU; the base image is JetPack's own, so that a TensorRT from it can be used later.
+# The base image is JetPack's own, with its TensorRT: engine:=tensorrt uses it, otherwise the CPU runs the network.
 FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0
 
 SHELL ["/bin/bash", "-c"]
@@ -30,7 +30,7 @@ RUN apt-get update \
 RUN source /opt/ros/humble/setup.bash \
     && python3 -m venv --system-site-packages venv \
     && touch venv/COLCON_IGNORE \
-    && venv/bin/pip install --no-cache-dir -c src/depth_anything_ros/constraints/humble.txt -e 'src/depth_anything_ros[openvino]' \
+    && venv/bin/pip install --no-cache-dir -c src/depth_anything_ros/constraints/humble.txt -e 'src/depth_anything_ros[openvino,tensorrt]' \
     && venv/bin/python -m colcon build
 
 RUN printf '%s\n' '#!/bin/bash' 'source /ros_ws/install/setup.bash' \

@@ -116,7 +116,8 @@ def test_base_install_is_light(metadata: email.message.Message) -> None:
     assert {"numpy", "opencv-python-headless", "onnxruntime", "rosbags"} <= wanted[""]
     assert not wanted[""] & HEAVY
     assert not wanted[""] & {"cyclonedds", "foxglove-sdk"}
-    assert set(wanted) == {"", "openvino", "convert", "train", "cloud", "dds", "view", "test"}
+    engines, networks = {"openvino", "tensorrt"}, {"fetch", "convert", "quantize", "train"}
+    assert set(wanted) == {"", *engines, *networks, "cloud", "dds", "view", "test"}
     assert {"cyclonedds", "foxglove-sdk"} <= wanted["test"]
 
 
