@@ -20,6 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     export = stages.add_parser("export", help="checkpoint to ONNX, spec and golden sample, with a parity check")
     export.add_argument("--checkpoint", type=Path, required=True)
     export.add_argument("--out", type=Path, required=True, help="the .onnx file to write")
+    export.add_argument("--torch-weights", action="store_true", help="also write the weights for the torch engine")
     evaluate = stages.add_parser("evaluate", help="the model card's tables for an exported engine")
     evaluate.add_argument("--engine", type=Path, required=True, help="an exported .onnx file")
     evaluate.add_argument("--index", type=Path, required=True, help="index.json of the RGB-D frames")
@@ -48,7 +49,7 @@ def _dispatch(options: argparse.Namespace) -> int:
     elif options.stage == "export":
         from .export import export_checkpoint
 
-        export_checkpoint(options.checkpoint, options.out)
+        export_checkpoint(options.checkpoint, options.out, torch_weights=options.torch_weights)
     else:
         from .model_card import write_card
 

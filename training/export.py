@@ -11,7 +11,9 @@ import torch
 from depth_anything_ros.engine import apply_sky
 from depth_anything_ros.fingerprint import image_dhash
 from depth_anything_ros.golden import GoldenSample, save_golden
+from depth_anything_ros.known_spec import GOLDEN_CAMERA, GOLDEN_TOLERANCE, MAX_BATCH
 from depth_anything_ros.networks.export import OUTPUT_NAMES, export_onnx
+from depth_anything_ros.networks.weights import save_weights
 from depth_anything_ros.preprocess import network_size
 from depth_anything_ros.spec import EngineSpec, Licence, save_spec, sha256_of, spec_path_of
 
@@ -23,17 +25,13 @@ from .sources.synthetic import render_sample
 
 GOLDEN_SEED = 11
 """Seed of the rendered view in the golden sample; below the seeds that recipes train on."""
-GOLDEN_CAMERA = (640, 480)
-"""Size of the camera [px] whose size at the network the golden sample has: checking it makes an engine ready for the
-commonest camera, whose first frame need not wait for a second compilation."""
-GOLDEN_TOLERANCE = 1e-3
-MAX_BATCH = 8
 
 
-def export_checkpoint(checkpoint: Path, out: Path) -> EngineSpec:
+def export_checkpoint(checkpoint: Path, out: Path, *, torch_weights: bool = False) -> EngineSpec:
     """Write ``out`` (.onnx), its spec and its golden sample, and return the spec.
 
-    The averaged weights are stored in fp16; the golden answer is PyTorch's with exactly those weights.
+    The averaged weights are stored in fp16; the golden answer is PyTorch's with exactly those weights. With
+    ``torch_weights`` they are also written for the torch engine (.safetensors).
     """
     network, meta = load_network(checkpoint)
     config = config_from_dict(meta["recipe"], str(checkpoint))
@@ -61,7 +59,13 @@ def export_checkpoint(checkpoint: Path, out: Path) -> EngineSpec:
         trained_frames=trained_frames(config),
     )
     save_golden(golden, _golden(network, spec))
-    spec = EngineSpec(**{**vars(spec), "golden": golden.name, "golden_sha256": sha256_of(golden)})
+    made = {"golden": golden}
+    if torch_weights:
+        made["torch_weights"] = out.with_suffix(".safetensors")
+        save_weights(network, made["torch_weights"])
+    named = {kind: path.name for kind, path in made.items()}
+    hashes = {f"{kind}_sha256": sha256_of(path) for kind, path in made.items()}
+    spec = EngineSpec(**{**vars(spec), **named, **hashes})
     save_spec(spec_path_of(out), spec)
     size = sum(path.stat().st_size for path in (out, golden, spec_path_of(out))) / 1e6
     print(f"{out}: {size:.1f} MB with spec and golden sample; parity with PyTorch {error:.1e} (mean relative, 3 sizes)")

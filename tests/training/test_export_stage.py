@@ -22,11 +22,12 @@ from training.loop import fit
 def engine_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stage")
     checkpoint = fit(config_from_dict(tiny_recipe(write_shards(folder / "shards"), steps=3), "test"), folder / "run")
-    assert main(["export", "--checkpoint", str(checkpoint), "--out", str(folder / "engine" / "tiny.onnx")]) == 0
+    out = str(folder / "engine" / "tiny.onnx")
+    assert main(["export", "--checkpoint", str(checkpoint), "--out", out, "--torch-weights"]) == 0
     return folder / "engine" / "tiny.onnx"
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "torch"])
 def test_the_engine_answers_as_the_checkpoint(engine_path: Path, runtime: str) -> None:
     pytest.importorskip(runtime)
     network, _ = load_network(engine_path.parents[1] / "run" / "last.safetensors")
