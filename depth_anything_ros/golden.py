@@ -94,19 +94,22 @@ def load_golden(path: str | Path, sha256: str) -> GoldenSample:
 
 def measure_golden(engine: DepthEngine, sample: GoldenSample) -> GoldenError:
     """Run the engine on the sample's image and compare."""
-    return compare_golden(engine.infer(sample.image_hw3[None])[0], sample)
+    return compare_golden(engine.infer(sample.image_hw3[None])[0], sample, quantity=engine.spec.quantity)
 
 
-def compare_golden(depth_hw: NDArray[np.float32], sample: GoldenSample) -> GoldenError:
-    """How far ``depth_hw`` (h, w) is from the sample's; of values near zero (disparity of far things) the difference
-    is taken relative to a hundredth of the median."""
+def compare_golden(depth_hw: NDArray[np.float32], sample: GoldenSample, *, quantity: str = "depth") -> GoldenError:
+    """How far ``depth_hw`` (h, w) is from the sample's.
+
+    Of values near zero the difference is taken relative to a share of the mean: a hundredth, or a tenth of disparity,
+    which is zero wherever a network sees something far.
+    """
     finite, expected = np.isfinite(depth_hw), np.isfinite(sample.depth_hw)
     both = finite & expected
     sky_changed = float(np.mean(finite != expected))
     found, wanted = depth_hw[both].astype(np.float64), sample.depth_hw[both].astype(np.float64)
     if wanted.size == 0:
         return GoldenError(0.0, 0.0, sky_changed)
-    floor = max(0.01 * float(np.median(wanted)), 1e-6)
+    floor = max((0.1 if quantity == "disparity" else 0.01) * float(wanted.mean()), 1e-6)
     relative = np.abs(found - wanted) / np.maximum(wanted, floor)
     lengths = float(np.linalg.norm(found) * np.linalg.norm(wanted))
     cosine = float(found @ wanted) / lengths if lengths > 0.0 else 0.0

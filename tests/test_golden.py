@@ -84,10 +84,11 @@ def test_an_answer_of_the_right_size_and_the_wrong_shape_is_refused() -> None:
         require_golden(error, sample, "int8", "it")
 
 
-def test_far_things_of_no_disparity_are_compared_with_the_median() -> None:
-    sample = dataclasses.replace(make_sample(), depth_hw=np.array([[0.0, 10.0, 10.0, 10.0]], np.float32))
-    error = compare_golden(np.array([[0.001, 10.0, 10.0, 10.0]], np.float32), sample)
-    assert error.abs_rel == pytest.approx(0.001 / 0.1 / 4)
+def test_far_things_of_no_disparity_are_compared_with_the_mean() -> None:
+    sample = dataclasses.replace(make_sample(), depth_hw=np.array([[0.0, 10.0, 10.0, 20.0]], np.float32))
+    found_hw = np.array([[0.001, 10.0, 10.0, 20.0]], np.float32)
+    assert compare_golden(found_hw, sample).abs_rel == pytest.approx(0.001 / 0.1 / 4)
+    assert compare_golden(found_hw, sample, quantity="disparity").abs_rel == pytest.approx(0.001 / 1.0 / 4)
 
 
 def test_changed_sky_is_refused() -> None:
