@@ -7,6 +7,7 @@ from depth_anything_ros.engine_options import EngineOptions
 from depth_anything_ros.engines.plan_build import duration_words
 from depth_anything_ros.engines.plan_cache import PlanCache, PlanRecord
 from depth_anything_ros.engines.tensorrt_engine import TensorrtEngine
+from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.preprocess import network_size
 
 
@@ -18,6 +19,8 @@ def build_engine(model: str | None, options: EngineOptions, size: tuple[int, int
     """
     with load_engine(model, options) as engine:
         assert isinstance(engine, TensorrtEngine)
+        if options.max_batch > (most := engine.spec.max_batch):
+            raise ConfigError(f"max_batch is {options.max_batch}; {engine.spec.name} takes {most} images at most")
         h, w = network_size(*size, engine.spec.resize)
         print(
             f"{engine.spec.name} for images of {size[0]}x{size[1]} (network {w}x{h}) on {engine.info.device},", end=" "

@@ -24,6 +24,8 @@ BAD_CAMERA = "image and camera_info do not fit"
 ENGINE_ERROR = "engine error"
 # A condition cannot wait for ever longer times.
 _LONGEST_WAIT_S = 10.0
+_ASK_AGAIN_S = 1.0
+"""How often an engine that is being prepared is asked for, while no image comes: it goes on when it is asked."""
 NOBODY_LISTENS = "nobody listens any more"
 
 
@@ -48,6 +50,7 @@ class DepthWorker:
     is_alive: whether ROS is; after its end, publishing fails and is no fault.
 
     ``failure`` holds the reason after ``max_failures`` engine errors in a row; nothing is processed from then on.
+    ``last_error`` is the engine error that no result has followed yet, "" where there is none.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class DepthWorker:
         is_alive: Callable[[], bool],
     ) -> None:
         self.pipeline, self.values = pipeline, values
-        self.failure = ""
+        self.failure = self.last_error = ""
         self.num_failures = 0
         self._now_ns, self._log_error, self._is_alive = now_ns, log_error, is_alive
         self._channels: list[tuple[CameraChannel, FramePublisher]] = []
@@ -69,6 +72,7 @@ class DepthWorker:
         self._has_news = False
         self._failures_in_a_row = 0
         self._warm: set[tuple[tuple[int, int], ...]] = set()
+        self._is_warming = False
         self._thread = threading.Thread(target=self._work, name="depth worker", daemon=True)
 
     def start(self, channels: Sequence[CameraChannel]) -> None:
@@ -115,9 +119,11 @@ class DepthWorker:
                 self._warm_up(pipeline)
 
     def _soonest_s(self) -> float | None:
-        """Seconds until a frame that is held back by ``max_rate`` is due; None if none is."""
+        """Seconds until a frame that is held back by ``max_rate`` is due, or the engine may be ready; None: never."""
         now_s = time.monotonic()
         waits = [wait for channel, _ in self._channels if (wait := channel.ready_in(now_s)) is not None]
+        if self._is_warming:
+            waits.append(_ASK_AGAIN_S)
         return min([*waits, _LONGEST_WAIT_S]) if waits else None
 
     def _next_job(self, channel: CameraChannel, publisher: FramePublisher) -> _Job | None:
@@ -161,33 +167,35 @@ class DepthWorker:
         cameras = [channel.camera for channel, _ in self._channels]
         known = [camera for camera in cameras if camera is not None]
         groups = [[camera] for camera in known] + ([known] if len(known) > 1 else [])
-        groups = [group for group in groups if _sizes(group) not in self._warm]
-        self._warm.update(map(_sizes, groups))
-        try:
-            for group in groups:
+        self._is_warming = False
+        for group in groups:
+            if _sizes(group) in self._warm:
+                continue
+            try:
                 pipeline.run([CameraFrame(np.zeros((c.height, c.width, 3), np.uint8), c, 0, "") for c in group])
-        except (CameraError, ImageError, EngineNotReady):
-            return  # said with the first image
-        except Exception as error:
-            self._count_failure([], error)
+            except EngineNotReady:
+                self._is_warming = True
+                continue
+            except (CameraError, ImageError):
+                pass  # said with the first image
+            except Exception as error:
+                self._count_failure([], error)
+            self._warm.add(_sizes(group))
 
     def _process(self, pipeline: DepthPipeline, jobs: list[_Job]) -> None:
         try:
             results = pipeline.run([job.frame for job in jobs])
-        except EngineNotReady as error:
-            self._drop(jobs, NOT_READY, str(error))
-            return
-        except (CameraError, ImageError) as error:
+        except (CameraError, ImageError, EngineNotReady) as error:
             if len(jobs) == 1:
-                jobs[0].channel.drop(BAD_CAMERA, str(error))
+                jobs[0].channel.drop(NOT_READY if isinstance(error, EngineNotReady) else BAD_CAMERA, str(error))
                 return
-            for job in jobs:  # one camera's frame does not take those of the others with it
+            for job in jobs:  # neither a camera's bad frame nor its size, new to the engine, harms the others
                 self._process(pipeline, [job])
             return
         except Exception as error:
             self._count_failure(jobs, error)
             return
-        self._failures_in_a_row = 0
+        self._failures_in_a_row, self.last_error = 0, ""
         self._warm.add(_sizes([job.frame.camera for job in jobs if job.frame.camera is not None]))
         for job, result in zip(jobs, results, strict=True):
             self._await_camera_info(job.channel, job.arrival)
@@ -237,6 +245,7 @@ class DepthWorker:
         self.num_failures += 1
         self._failures_in_a_row += 1
         text = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+        self.last_error = text
         self._log_error(f"engine error {self._failures_in_a_row} in a row: {text}")
         if not isinstance(error, EngineError):
             self._log_error("".join(traceback.format_exception(error)))

@@ -119,14 +119,15 @@ def engine_status(
     state: str,
     failure: str,
     num_failures: int,
+    error: str = "",
     progress: str = "",
     scale: str = "",
     notes: Sequence[str] = (),
 ) -> Status:
     """Status of the engine and the node's state.
 
-    ``failure`` is why there is no engine, ``progress`` what is being prepared, ``scale`` the calibration in use,
-    ``notes`` what else is to be known of the metres, all in words.
+    ``failure`` is why there is no engine, ``error`` what went wrong with it last, ``progress`` what is being prepared,
+    ``scale`` the calibration in use, ``notes`` what else is to be known of the metres, all in words.
     """
     values = {"state": state, "engine errors": str(num_failures), "memory [MB]": f"{memory_mb():.0f}"}
     if progress:
@@ -151,6 +152,8 @@ def engine_status(
         "chosen because": info.reason,
         "notes": "; ".join((*info.notes, *notes)),
     }
+    if error:
+        return Status(name, ERROR, f"{state}: {error}", info.device, values)
     if progress:
         return Status(name, WARN, f"{state}: {progress}", info.device, values)
     return Status(name, OK, f"{state}: {spec.name} on {info.engine} {info.precision}", info.device, values)

@@ -14,6 +14,9 @@ ENGINES = ("auto", "openvino", "onnxruntime", "tensorrt", "torch", "plane")
 CPU_ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 
+MAX_SIDE = 4200
+"""Largest side that can be asked for [px]: more is a slip of the finger that would take the machine's memory."""
+
 Report = Callable[[str, "float | None"], None]
 """Receives what is being done, in words, and how much of it is done (0 to 1; None if not known)."""
 
@@ -35,7 +38,7 @@ class EngineOptions:
     accept_license: tuple[str, ...] = ()
     """Names of terms that the user accepts (``licences.name_to_accept``)."""
     max_batch: int = 1
-    """Images at once that a TensorRT plan is built for."""
+    """Images at once that a TensorRT plan is built for, if the network takes as many."""
     background: bool = False
     """While a TensorRT plan is being built ``infer`` raises EngineNotReady; otherwise it waits."""
     meanwhile: str = ""
@@ -78,9 +81,11 @@ def resize_rule(text: str, own: ResizeRule) -> ResizeRule:
     """
     if not text:
         return own
-    found = re.fullmatch(r"(short_side|long_side|closest_side):(\d+)", text)
+    found = re.fullmatch(r"(short_side|long_side|closest_side):([0-9]{1,9})", text)
     if found is None:
         raise ConfigError(f"resize is {text!r}; accepted: short_side:N or long_side:N, N a multiple of {own.multiple}")
+    if int(found[2]) > MAX_SIDE:
+        raise ConfigError(f"resize is {text!r}; accepted: up to {MAX_SIDE} px, as memory and time grow with its square")
     try:
         return ResizeRule(kind=found[1], side=int(found[2]), multiple=own.multiple, interpolation=own.interpolation)
     except SpecError as error:

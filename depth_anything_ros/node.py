@@ -194,13 +194,13 @@ class DepthNode(LifecycleNode):
 
     def _poll_engine(self, engine: NodeEngine) -> None:
         was_opened = engine.poll()
-        if engine.failure and not self._failure:
-            self._failure = engine.failure
-            self._log_error(f"cannot go on: {engine.failure}")
         if self._worker is None:
+            if engine.failure and not self._failure:
+                self._failure = engine.failure
+                self._log_error(f"cannot go on: {engine.failure}")
             return
         if was_opened:
-            self._worker.pipeline = engine.pipeline(self._values)
+            self._worker.pipeline = engine.first_pipeline(self._values)
             self._worker.wake()
         self._worker.failure = self._worker.failure or engine.failure
 
@@ -247,6 +247,7 @@ class DepthNode(LifecycleNode):
             state=self._state,
             failure=self._failure,
             num_failures=self._num_failures,
+            error=self._worker.last_error if self._worker is not None else "",
             progress=held.progress if held is not None else "",
             scale=calibration.describe() if calibration is not None else "",
             notes=self._pipeline_notes(),

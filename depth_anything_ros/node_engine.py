@@ -134,6 +134,7 @@ class NodeEngine:
         self.calibration = load_calibration(Path(values["scale_file"])) if values["scale_file"] else None
         self._log = ProgressLog(say)
         self._say = say
+        self._said: set[str] = set()
         self._opening: EngineOpening | None = None
         model, accept = values["model"], accepted_licences(values)
         options, size = engine_options(values), camera_size(values)
@@ -161,6 +162,8 @@ class NodeEngine:
     def poll(self) -> bool:
         """Go on; true once, when what the thread opened has been taken over."""
         self._log.update(self.progress)
+        if self.engine is not None:
+            self._introduce(self.engine)
         if self._opening is None or not self._opening.is_done:
             return False
         opening, self._opening = self._opening, None
@@ -180,6 +183,15 @@ class NodeEngine:
         """A pipeline with the options in ``values``; None as long as there is no engine."""
         return None if self.engine is None else self._pipeline_of(self.engine, values)
 
+    def first_pipeline(self, values: Mapping[str, Any]) -> DepthPipeline | None:
+        """As ``pipeline``; None, and a ``failure``, where parameters were changed to what the network, not known then,
+        cannot have."""
+        try:
+            return self.pipeline(values)
+        except DepthAnythingError as error:
+            self.failure = " ".join(str(error).split())
+            return None
+
     def close(self) -> None:
         """Close or give up whatever there is."""
         if self._opening is not None:
@@ -194,10 +206,15 @@ class NodeEngine:
 
     def _take(self, engine: DepthEngine) -> None:
         self.engine = engine
+        self._introduce(engine)
+
+    def _introduce(self, engine: DepthEngine) -> None:
+        """Say what runs, and again what is new of it: a plan that is ready, one that was refused, another engine."""
         info = engine.info
-        self._say(f"{engine.spec.name} on {info.engine} {info.precision} ({info.reason})")
-        for note in info.notes:
-            self._say(note)
+        for text in (f"{engine.spec.name} on {info.engine} {info.precision} ({info.reason})", *info.notes):
+            if text not in self._said:
+                self._said.add(text)
+                self._say(text)
 
 
 def _quiet(what: str, fraction: float | None) -> None:
@@ -205,22 +222,22 @@ def _quiet(what: str, fraction: float | None) -> None:
 
 
 class ProgressLog:
-    """Says what is being prepared: at once when it begins or ends, then every ten seconds."""
+    """Says what is being prepared: at once when it begins, then every ten seconds if it is another.
+
+    What comes of it is said elsewhere: that nothing is being prepared any more is no proof of an engine.
+    """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._last = ""
+        self._said = ""
         self._said_s = -_SAY_EVERY_S
 
     def update(self, progress: str) -> None:
         """``progress`` is empty while nothing is being prepared."""
         if not progress:
-            if self._last:
-                self._say("the engine is ready")
-            self._last, self._said_s = "", -_SAY_EVERY_S
+            self._said, self._said_s = "", -_SAY_EVERY_S
             return
         now_s = time.monotonic()
-        if progress != self._last and now_s - self._said_s >= _SAY_EVERY_S:
+        if progress != self._said and now_s - self._said_s >= _SAY_EVERY_S:
             self._say(progress)
-            self._said_s = now_s
-        self._last = progress
+            self._said, self._said_s = progress, now_s

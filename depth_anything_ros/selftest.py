@@ -76,6 +76,8 @@ def selftest(options: SelftestOptions, engine: EngineOptions) -> int:
         _test(options, engine, report)
     except DepthAnythingError as error:
         report["problem"] = _anonymous(" ".join(str(error).split()))
+    except Exception as error:  # what nobody expected is what a report is wanted for
+        report["problem"] = _anonymous(f"{type(error).__name__}: {' '.join(str(error).split())}")
     text = "\n".join(_lines(report))
     print(text)
     stem = options.out / f"selftest_{engine.engine}"
@@ -209,4 +211,5 @@ def _run_lines(run: dict[str, Any]) -> Iterator[str]:
 
 def _anonymous(text: str) -> str:
     """The text without the user's folders."""
-    return re.sub(r"(?:/[^/\s:;,]+)+/", "", text)
+    home = os.path.expanduser("~").rstrip("/")  # "/" for a user that has none, as in containers
+    return re.sub(r"~?(?:/[^/\s:;,]+)+/|~/", "", text.replace(home, "~") if home else text)

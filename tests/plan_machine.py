@@ -97,15 +97,7 @@ class Machine:
 
     def builders(self) -> list[int]:
         """Processes that build plans for this machine's cache."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                command, variables = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
-            except OSError:
-                continue  # it has ended meanwhile, or is another user's
-            if CHILD.encode() in command and str(self.folder).encode() in variables:
-                found.append(int(process.name))
-        return found
+        return builders_for(self.folder)
 
     def files(self, pattern: str = "*") -> list[Path]:
         """Files in the cache, without the timings and what is read by people."""
@@ -136,6 +128,19 @@ class Run:
 
 
 IMAGE: NDArray[np.uint8] = np.random.default_rng(5).integers(0, 256, (1, 28, 42, 3), dtype=np.uint8)
+
+
+def builders_for(folder: Path) -> list[int]:
+    """Processes that build plans for a cache somewhere in that folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command, variables = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+        except OSError:
+            continue  # it has ended meanwhile, or is another user's
+        if CHILD.encode() in command and str(folder).encode() in variables:
+            found.append(int(process.name))
+    return found
 
 
 def faulty(kind: str, *patterns: str, name: str = "tiny") -> Settings:

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from depth_anything_ros.camera import CameraModel
@@ -16,6 +17,7 @@ from tests.worlds import FakePublisher, require_world
 
 require_world()
 
+from depth_anything_ros import depth_worker  # noqa: E402
 from depth_anything_ros.camera_channel import Arrival  # noqa: E402
 from depth_anything_ros.depth_worker import BAD_IMAGE, ENGINE_ERROR, NOBODY_LISTENS  # noqa: E402
 from tests.worker_rig import FakeChannel, FakeEngine, Rig  # noqa: E402
@@ -63,6 +65,21 @@ def test_an_engine_error_drops_the_frame_and_the_next_one_is_fine():
     assert rig.errors == ["engine error 1 in a row: out of memory"]
 
 
+def test_an_error_is_known_before_images_come_and_until_a_result_follows():
+    def fail_once() -> None:
+        if len(engine.batches) == 1:
+            raise EngineError("no plan passes its check")
+
+    engine, channel = FakeEngine(fail_once), FakeChannel()
+    channel.camera = channel.intrinsics.camera
+    with Rig(engine, channel) as rig:
+        rig.worker.wake()
+        rig.until(lambda: rig.worker.last_error == "no plan passes its check")
+        channel.waiting.append(1)
+        rig.worker.wake()
+        rig.until(lambda: channel.stamps_out == [1] and not rig.worker.last_error)
+
+
 def test_an_engine_that_is_not_ready_drops_frames_without_failing():
     def build() -> None:
         if len(engine.batches) <= 4:
@@ -74,6 +91,46 @@ def test_an_engine_that_is_not_ready_drops_frames_without_failing():
         assert (rig.worker.failure, rig.worker.num_failures, rig.errors) == ("", 0, [])
     assert channel.stats.drops == {NOT_READY: 4}
     assert channel.stats.last_drop == {NOT_READY: "building the plan (34%)"}
+
+
+class HalfReady(FakeEngine):
+    """Not ready for wide images until it was asked for them ``ready_after`` times."""
+
+    def __init__(self, ready_after: int = 10**6) -> None:
+        super().__init__()
+        self.ready_after = ready_after
+        self.refused: list[int] = []
+
+    def infer(self, images_nhw3: np.ndarray) -> np.ndarray:
+        h, w = images_nhw3.shape[1:3]
+        if w > 1.5 * h and len(self.refused) < self.ready_after:
+            self.refused.append(w)
+            raise EngineNotReady("building the plan", 0.5)
+        return super().infer(images_nhw3)
+
+
+def test_a_size_that_is_being_prepared_takes_no_other_camera_with_it():
+    front, wide = FakeChannel(1, 2, 3), FakeChannel(4, 5, 6, width=64)
+    with Rig(HalfReady(), front, wide) as rig:
+        rig.until(lambda: not wide.waiting and not front.waiting and len(front.publisher.sent) == 3)
+    assert front.stamps_out == [1, 2, 3] and front.stats.drops == {}
+    assert wide.stats.drops == {NOT_READY: 3}
+
+
+def test_every_size_is_prepared_before_images_come_and_asked_for_until_it_is_ready(monkeypatch):
+    monkeypatch.setattr(depth_worker, "_ASK_AGAIN_S", 0.01)
+    wide, front = FakeChannel(width=64), FakeChannel()
+    engine = HalfReady(ready_after=5)
+    with Rig(engine, wide, front) as rig:
+        for channel in (wide, front):
+            channel.camera = channel.intrinsics.camera
+        rig.worker.wake()
+        rig.until(lambda: len(engine.refused) == 5 and len(engine.batches) >= 3)
+        time.sleep(0.1)
+        asked = len(engine.batches)
+        time.sleep(0.1)
+        assert len(engine.batches) == asked  # once it is ready
+    assert rig.errors == []
 
 
 def test_frames_are_dropped_until_there_is_a_pipeline():

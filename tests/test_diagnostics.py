@@ -180,6 +180,14 @@ def test_what_is_being_prepared_is_a_warning_and_no_error():
     assert (status.level, status.values["being prepared"]) == (WARN, progress)
 
 
+def test_an_engine_that_only_fails_is_an_error_though_it_is_loaded():
+    with load_engine("plane:") as engine:
+        status = engine_status(
+            "n", engine, state="active", failure="", num_failures=1, error="no plan passes its check"
+        )
+    assert (status.level, status.message) == (ERROR, "active: no plan passes its check")
+
+
 def test_terms_and_scale_are_shown():
     with load_engine("plane:") as engine:
         status = engine_status("n", engine, state="active", failure="", num_failures=0)

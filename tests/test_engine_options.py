@@ -44,7 +44,9 @@ def test_resize_keeps_the_networks_own_multiple_and_interpolation() -> None:
     assert resize_rule("long_side:392", OWN) == ResizeRule(kind="long_side", side=392, interpolation="area")
 
 
-@pytest.mark.parametrize("text", ["392", "short_side", "short_side:390", "short_side:0", "both:392", "short_side:-14"])
+@pytest.mark.parametrize(
+    "text", ["392", "short_side", "short_side:390", "short_side:0", "both:392", "short_side:-14", "long_side:14014"]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=f"resize is '{text}'"):
         resize_rule(text, OWN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -186,6 +187,24 @@ def test_terms_are_asked_before_anything_is_fetched(monkeypatch: pytest.MonkeyPa
         open_node_engine(monkeypatch, fetch, model="v2-large")
 
 
+def test_the_log_says_once_what_runs_now() -> None:
+    said: list[str] = []
+    plane = load_engine("plane:")
+    node = NodeEngine(check_values({}), lambda model, options, **changes: plane, said.append)
+    node.poll()
+    first = len(said)
+    built = dataclasses.replace(plane.info, engine="tensorrt", precision="fp32", notes=("not used: fp16: rejected",))
+    fallback = dataclasses.replace(plane.info, engine="onnxruntime", reason="allowed as a fallback, as all failed")
+    for info in (built, built, fallback, built, fallback):
+        plane.info = info
+        node.poll()
+    assert said[first:] == [
+        f"plane on tensorrt fp32 ({built.reason})",
+        "not used: fp16: rejected",
+        "plane on onnxruntime exact (allowed as a fallback, as all failed)",
+    ]
+
+
 def test_the_log_says_progress_at_once_and_then_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [0.0]
     monkeypatch.setattr(node_engine.time, "monotonic", lambda: now_s[0])
@@ -196,9 +215,12 @@ def test_the_log_says_progress_at_once_and_then_rarely(monkeypatch: pytest.Monke
         (1, "building: 1%"),
         (2, "building: 2%"),
         (12, "building: 9%"),
-        (13, ""),
-        (14, ""),
+        (13, "built; it waits for an image"),
+        (23, "built; it waits for an image"),
+        (33, "built; it waits for an image"),
+        (34, ""),
+        (35, ""),
     ):
         now_s[0] = second
         log.update(progress)
-    assert said == ["building: 1%", "building: 9%", "the engine is ready"]
+    assert said == ["building: 1%", "building: 9%", "built; it waits for an image"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from depth_anything_ros import selftest
 from depth_anything_ros.cli import main
 from tests.plan_machine import Machine, faulty
 from tests.run_command import one_line_error
@@ -55,6 +56,31 @@ def test_rungs_are_tried_until_one_passes(machine: Machine) -> None:
     report = report_of(machine)
     assert [run["precision"] for run in report["runs"]] == ["fp16", "fp16-attention-fp32"]
     assert "misses its golden sample" in report["runs"][0]["verdict"] and "latency_ms" not in report["runs"][0]
+
+
+def test_what_nobody_expected_is_in_the_report_too(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> None:
+        raise TypeError("incompatible function arguments\nInvoked with: 3")
+
+    monkeypatch.setattr(selftest, "measure", fail)
+    assert run(machine) == 2
+    assert report_of(machine)["problem"] == "TypeError: incompatible function arguments Invoked with: 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("cannot read /data/ann/x.plan: Permission denied", "cannot read x.plan: Permission denied"),
+        ("cannot make /homes/ann lee: File exists", "cannot make ~: File exists"),
+        ("cannot make /homes/ann lee/.cache/plans: File exists", "cannot make plans: File exists"),
+        ("no network at /homes/ann lee/x.onnx", "no network at x.onnx"),
+    ],
+)
+def test_folders_are_not_in_the_report(monkeypatch: pytest.MonkeyPatch, text: str, sent: str) -> None:
+    monkeypatch.setenv("HOME", "/homes/ann lee")
+    assert selftest._anonymous(text) == sent
+    monkeypatch.setenv("HOME", "/")
+    assert selftest._anonymous("cannot read /data/ann/x.plan") == "cannot read x.plan"
 
 
 def test_all_rungs_are_measured_where_that_is_asked(machine: Machine) -> None:

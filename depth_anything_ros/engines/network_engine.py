@@ -25,13 +25,22 @@ MAX_SHAPES = 4
 
 
 class NetworkEngine:
-    """A ``DepthEngine`` over a function that compiles an ONNX network for one shape (n, h, w)."""
+    """A ``DepthEngine`` over a function that compiles an ONNX network for one shape (n, h, w).
+
+    ``max_shapes`` are kept; further batches run image by image, and a further size replaces the one unused for longest.
+    """
 
     def __init__(
-        self, spec: EngineSpec, info: EngineInfo, compile_shape: Callable[[tuple[int, int, int]], CompiledShape]
+        self,
+        spec: EngineSpec,
+        info: EngineInfo,
+        compile_shape: Callable[[tuple[int, int, int]], CompiledShape],
+        *,
+        max_shapes: int = MAX_SHAPES,
     ) -> None:
         self.spec = spec
         self.info = info
+        self._max_shapes = max_shapes
         self._compile_shape: Callable[[tuple[int, int, int]], CompiledShape] | None = compile_shape
         self._compiled: OrderedDict[tuple[int, int, int], CompiledShape] = OrderedDict()
 
@@ -39,6 +48,9 @@ class NetworkEngine:
         """See ``DepthEngine.infer``."""
         check_images(images_nhw3, self.spec)
         n, h, w = images_nhw3.shape[:3]
+        if n > 1 and (n, h, w) not in self._compiled and len(self._compiled) >= self._max_shapes:
+            # With many cameras every number of images comes at some time: to compile for it takes longer than this.
+            return np.concatenate([self.infer(image_hw3[None]) for image_hw3 in images_nhw3])
         run = self._compiled_for((n, h, w))
         try:
             depth_nhw, sky_nhw = run(np.ascontiguousarray(images_nhw3))
@@ -77,7 +89,7 @@ class NetworkEngine:
             raise EngineError(f"{self._label} is closed")
         run = self._compiled.pop(shape, None)
         if run is None:
-            while len(self._compiled) >= MAX_SHAPES:
+            while len(self._compiled) >= self._max_shapes:
                 self._compiled.popitem(last=False)
             run = self._compile_shape(shape)
         self._compiled[shape] = run

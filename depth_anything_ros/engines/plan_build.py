@@ -26,6 +26,7 @@ from ..errors import EngineError
 from ..spec import EngineSpec, spec_to_dict
 from .plan_key import PlanKey
 from .plan_lock import BuildCancelled
+from .tensorrt_api import is_out_of_memory
 
 CHILD = "depth_anything_ros.engines.tensorrt_build"
 CAUSES = ("network", "memory", "disk", "other")
@@ -181,12 +182,15 @@ def _failure(cause: str, text: str) -> EngineError:
 
 def _sudden_end(code: int, job: BuildJob) -> EngineError:
     """What to say of a child that ended without an answer."""
+    said = _last_line(job.log)
+    if is_out_of_memory(said):  # C++ aborts where nobody catches it
+        return _failure("memory", f"{job.key.label}: building the plan ended for want of memory: {said}")
     if -code in _CRASHES:
         return PlanRefused(f"{job.key.label}: TensorRT crashed while building ({signal.Signals(-code).name})")
     if code < 0:
         reason = f"was killed ({signal.Signals(-code).name}); the system may have run out of memory"
     else:
-        reason = f"ended with exit code {code}: {_last_line(job.log)}"
+        reason = f"ended with exit code {code}: {said}"
     return EngineError(f"{job.key.label}: building the plan {reason}; what it said is in {job.log}")
 
 

@@ -7,6 +7,7 @@ failed is kept as ``<stem>.plan.rejected``, with its reason in the JSON.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import glob
@@ -62,9 +63,11 @@ class PlanCache:
         """Make the folder, or make sure that it is this user's alone; raises EngineError where it is another's."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner = self.folder.stat().st_uid
+            found = self.folder.stat()
+            owner = found.st_uid
             if owner == os.getuid():
-                self.folder.chmod(0o700)
+                if found.st_mode & 0o777 != 0o700:  # a folder on a read-only disk may be right as it is
+                    self.folder.chmod(0o700)
                 return
         except OSError as error:
             raise EngineError(f"cannot make {self.folder}: {error.strerror}") from error
@@ -85,14 +88,19 @@ class PlanCache:
         """What TensorRT said when that plan was built last."""
         return self.folder / f"{key.stem}.log"
 
+    def builder_lock_path(self, key: PlanKey) -> Path:
+        """File whose lock is held while any plan is built on that GPU."""
+        return self.folder / f"building-{key.machine_digest}.lock"
+
     def new_plan_path(self, key: PlanKey) -> Path:
         """Where that plan is written while it is built; the lock's holder alone does that."""
         return self.folder / f".{key.stem}.tmp"
 
     def remove_unfinished(self, key: PlanKey) -> None:
         """Remove what a build that was killed left behind; for the lock's holder."""
-        for path in self.folder.glob(f".{glob.escape(key.stem)}.tmp*"):
-            path.unlink(missing_ok=True)
+        with _one_line(f"cannot change {self.folder}"):
+            for path in self.folder.glob(f".{glob.escape(key.stem)}.tmp*"):
+                path.unlink(missing_ok=True)
 
     def timing_cache_path(self, key: PlanKey) -> Path:
         """Kernel timings of this machine, which make later builds faster."""
@@ -117,34 +125,30 @@ class PlanCache:
 
     def store(self, record: PlanRecord, built: Path | None = None) -> PlanRecord:
         """Keep what is known of a plan, and the file ``built``, which is moved here; returns the record."""
-        try:
+        with _one_line(f"cannot write into {self.folder}"):
             if built is not None:
                 built.chmod(0o600)
                 os.replace(built, self.plan_path(record.key))
             self._write_record(record)
-        except OSError as error:
-            raise EngineError(f"cannot write into {self.folder}: {error.strerror}") from error
         return record
 
     def set_aside(self, record: PlanRecord) -> None:
         """Take a plan out of use; the file is kept under a name that nothing loads."""
         path = self.plan_path(record.key)
-        try:
+        with _one_line(f"cannot set {path} aside"), contextlib.suppress(FileNotFoundError):
             os.replace(path, path.with_name(path.name + REJECTED))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise EngineError(f"cannot set {path} aside: {error.strerror}") from error
 
     def forget_verdict(self, key: PlanKey) -> None:
         """Remove the record of that key, so that the plan is built anew."""
-        self._record_path(key).unlink(missing_ok=True)
+        with _one_line(f"cannot change {self.folder}"):
+            self._record_path(key).unlink(missing_ok=True)
 
     def forget(self, key: PlanKey) -> None:
         """Remove what is kept of that key, whose lock the caller holds."""
         plan = self.plan_path(key)
-        for path in (self._record_path(key), plan, plan.with_name(plan.name + REJECTED)):
-            path.unlink(missing_ok=True)
+        with _one_line(f"cannot change {self.folder}"):
+            for path in (self._record_path(key), plan, plan.with_name(plan.name + REJECTED)):
+                path.unlink(missing_ok=True)
 
     def records(self) -> list[PlanRecord]:
         """All that is known, by network, size and machine."""
@@ -158,10 +162,11 @@ class PlanCache:
         """
         freed = 0
         busy = tuple(path.stem for path in self.folder.glob("*.lock") if is_locked(path))
-        for path in list(self._files()):
-            if not path.name.lstrip(".").startswith(busy):
-                freed += path.stat().st_size
-                path.unlink(missing_ok=True)
+        with _one_line(f"cannot clear {self.folder}"):
+            for path in list(self._files()):
+                if not path.name.lstrip(".").startswith(busy):
+                    freed += path.stat().st_size
+                    path.unlink(missing_ok=True)
         return freed
 
     def usual_build_s(self, key: PlanKey) -> float | None:
@@ -203,6 +208,15 @@ class PlanCache:
     def _files(self) -> Iterator[Path]:
         endings = (".plan", ".json", ".cache", ".lock", ".log", ".npz", ".tmp", REJECTED)
         return (path for path in self.folder.glob("*") if path.name.endswith(endings) and path.is_file())
+
+
+@contextlib.contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    """Turn what the file system refuses into an EngineError."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(f"{what}: {error.strerror}") from error
 
 
 def _order(record: PlanRecord) -> tuple[str, tuple[int, int, int], str, str]:

@@ -97,6 +97,10 @@ class PlanLadder:
         return locked(self._cache.lock_path(key), cancelled, on_wait)
 
     def _plan_of(self, key: PlanKey, report: Report, cancelled: threading.Event) -> Candidate | None:
+        record = self._cache.find(key)
+        if record is not None and record.verdict != "built":  # without a lock, which a read-only disk does not give
+            with contextlib.suppress(EngineError):
+                return None if record.verdict == "rejected" else Candidate(record, self._cache.read_plan(record))
         with self._locked(key, report, cancelled):
             record = self._cache.find(key)
             if record is not None and record.verdict == "rejected":

@@ -58,5 +58,8 @@ def _try_lock(path: Path) -> int | None:
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass
+    except OSError as error:
+        os.close(descriptor)
+        raise EngineError(f"cannot lock {path}: {error.strerror}") from error
     os.close(descriptor)
     return None

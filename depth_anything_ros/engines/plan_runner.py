@@ -117,6 +117,7 @@ class PlanRunner:
             return
         try:
             with cuda.current():
+                cuda.synchronize()  # what was interrupted may still run
                 self._batches.clear()
                 self._engine = self._runtime = None
         except CudaError:
@@ -235,7 +236,10 @@ class PlanRunner:
     def _failure(self, what: str) -> EngineError:
         """The error for what TensorRT refused, in its own words."""
         text = f"{self._label}: {what}: {self._api.reason() or 'TensorRT gives no reason'}"
-        return CudaError(text, "memory") if is_out_of_memory(text) else EngineError(text)
+        short = next(filter(is_out_of_memory, self._api.logger.errors()), "")  # it need not be the first error
+        if short and short not in text:
+            text = f"{text}; {short}"
+        return CudaError(text, "memory") if short else EngineError(text)
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

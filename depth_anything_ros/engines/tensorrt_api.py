@@ -59,7 +59,12 @@ BUILD_NAMES: Mapping[str, tuple[str, ...]] = {
 """What building a plan uses, by class."""
 
 
-_OUT_OF_MEMORY = re.compile(r"out.?of.?memory|insufficient memory|bad_alloc|cannot allocate", re.IGNORECASE)
+# The misspelling is TensorRT's.
+_OUT_OF_MEMORY = re.compile(
+    r"out.?of.?memory|insuff?icient (?:memory|workspace)|memory is insuff?icient|bad.?alloc|cannot allocate"
+    r"|could not be allocated|memory allocation",
+    re.IGNORECASE,
+)
 
 
 def is_out_of_memory(text: str) -> bool:

@@ -28,10 +28,11 @@ from ..errors import DepthAnythingError, EngineError, MissingDependency
 from ..spec import EngineSpec, spec_from_dict
 from .cuda.seam import CudaError, open_cuda
 from .plan_key import PlanKey, key_from_dict
-from .tensorrt_api import BUILD_NAMES, TensorRt, find_tensorrt
+from .tensorrt_api import BUILD_NAMES, TensorRt, find_tensorrt, is_out_of_memory
 
 Tell = Callable[[dict[str, Any]], None]
-_OUT_OF_MEMORY = re.compile(r"out.?of.?memory|insufficient memory|bad.alloc|cannot allocate|memory allocation", re.I)
+_NO_KERNEL = re.compile(r"could not find any implementation", re.IGNORECASE)
+"""What TensorRT says where no kernel exists, and where it tried none for want of memory, of which it only warns."""
 _TELL_EVERY_S = 0.25
 _POLITENESS = 10
 """Added to the process's niceness: a robot has other work to do."""
@@ -120,7 +121,7 @@ def _graph(data: bytes, spec: EngineSpec, key: PlanKey) -> bytes:
         batch = key.max_batch if key.max_batch == 1 else None
         made: bytes = graphs.make_graph(data, spec, key.rung, shape=(batch, key.height, key.width))
     except EngineError as error:
-        cause = "memory" if _OUT_OF_MEMORY.search(str(error)) else "network"
+        cause = "memory" if is_out_of_memory(str(error)) else "network"
         raise BuildFailed(cause, f"no graph can be made: {error}") from error
     return made
 
@@ -158,12 +159,22 @@ def build(tensorrt: TensorRt, graph: bytes, input_name: str, key: PlanKey, timin
     for text in (*logger.warnings(), *logger.errors()):
         print(text, file=sys.stderr)
     if plan is None:
-        texts = logger.errors()[-_SHOWN_MESSAGES:]
-        cause = "memory" if any(_OUT_OF_MEMORY.search(text) for text in texts) else "network"
-        raise BuildFailed(cause, f"{tensorrt} builds no plan: {'; '.join(texts) or 'no reason given'}")
-    with contextlib.suppress(OSError):  # without it the next build takes longer, no more
-        _write(timing_cache, bytes(config.get_timing_cache().serialize()))
+        raise _no_plan(tensorrt)
+    timings = config.get_timing_cache()
+    if timings is not None:
+        with contextlib.suppress(OSError):  # without it the next build takes longer, no more
+            _write(timing_cache, bytes(timings.serialize()))
     return bytes(plan)
+
+
+def _no_plan(tensorrt: TensorRt) -> BuildFailed:
+    errors, warnings = tensorrt.logger.errors(), tensorrt.logger.warnings()
+    short = [text for text in errors if is_out_of_memory(text)]
+    if any(_NO_KERNEL.search(text) for text in errors):
+        short += [text for text in warnings if is_out_of_memory(text)][-1:]
+    texts = list(dict.fromkeys([*errors[-_SHOWN_MESSAGES:], *short[-1:]]))
+    reason = f"{tensorrt} builds no plan: {'; '.join(texts) or 'no reason given'}"
+    return BuildFailed("memory" if short else "network", reason)
 
 
 def _monitor(trt: Any, tell: Tell) -> Any:

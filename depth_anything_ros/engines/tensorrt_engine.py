@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import DepthEngine, EngineInfo, check_images, load_engine
-from ..engine_options import EngineOptions
-from ..errors import ConfigError, EngineError, EngineNotReady
+from ..engine_options import EngineOptions, Report
+from ..errors import EngineError, EngineNotReady
 from ..golden import GoldenSample
 from ..spec import EngineSpec
 from .cuda.seam import find_device
@@ -32,7 +32,7 @@ from .tensorrt_api import find_tensorrt
 from .tensorrt_plans import PlanSource, open_given_plan, open_plan
 
 MAX_PLANS = 4
-"""Plans that are kept loaded; each holds its own copy of the weights on the device."""
+"""Plans that are kept loaded, more where ``max_batch`` is; each holds its own copy of the weights on the device."""
 _PATIENCE_S = 0.3
 """How long the first ``infer`` waits for a plan in the background: one that is kept may be read in this time."""
 
@@ -41,32 +41,27 @@ def open_network(path: Path, spec: EngineSpec, options: EngineOptions, *, reason
     """Find TensorRT and the device; plans follow when the size of the images is known.
 
     Raises MissingDependency without TensorRT or CUDA's Python library, EngineError for a version that is not accepted,
-    for a device that is not there, for a quantised network, or for a precision other than fp16 and fp32, and
-    ConfigError where the network takes fewer images at once than ``max_batch``.
+    for a device that is not there, for a quantised network, or for a precision other than fp16 and fp32.
     """
     if spec.quantized:
         raise EngineError(f"{spec.name} is quantised to {spec.quantized}, for CPU engines; TensorRT takes the original")
-    if options.max_batch > spec.max_batch:
-        raise ConfigError(f"max_batch is {options.max_batch}; {spec.name} takes {spec.max_batch} images at most")
     precision = network_precision(spec, options.precision, ("fp16", "fp32"), "TensorRT")
     tensorrt = find_tensorrt()
     device = find_device(options.device)  # before TensorRT's Runtime, which crashes where there is none
     cache = PlanCache()
-    cache.open()
-    source = PlanSource(path, dataclasses.replace(spec, max_batch=options.max_batch), options, cache, tensorrt, device)
+    if options.plan is None:  # one that is given is read where it is
+        cache.open()
+    spec = dataclasses.replace(spec, max_batch=min(options.max_batch, spec.max_batch))
+    source = PlanSource(path, spec, options, cache, tensorrt, device)
     return TensorrtEngine(source, [rung for rung in RUNGS if rung.startswith(precision)], reason)
 
 
 class TensorrtEngine:
-    """A ``DepthEngine`` over the plans of ``source``, of which the first of ``rungs`` that passes its check runs.
-
-    ``progress`` says what is being prepared, "" if nothing is.
-    """
+    """A ``DepthEngine`` over the plans of ``source``, of which the first of ``rungs`` that passes its check runs."""
 
     def __init__(self, source: PlanSource, rungs: Sequence[str], reason: str) -> None:
         self.spec = source.spec
         self.source = source
-        self.progress = ""
         self.rungs, self._reason = tuple(rungs), reason
         self._running: OrderedDict[tuple[int, int], DepthEngine] = OrderedDict()
         self._ladders: dict[tuple[int, int], PlanLadder] = {}
@@ -74,7 +69,8 @@ class TensorrtEngine:
         self._failures: dict[tuple[int, int], str] = {}
         self._meanwhile: DepthEngine | None = None
         self._cancelled = threading.Event()
-        self._fraction: float | None = None
+        self._progress: dict[tuple[int, int], tuple[str, float | None]] = {}
+        self._max_plans = max(MAX_PLANS, source.options.max_batch)
         self.info = EngineInfo(
             engine="tensorrt",
             precision=rungs[0] if len(rungs) == 1 else "auto",
@@ -83,6 +79,11 @@ class TensorrtEngine:
             version=str(source.tensorrt),
             notes=("the plan is prepared when the first image comes, as it depends on the image's size",),
         )
+
+    @property
+    def progress(self) -> str:
+        """What is being prepared, size by size; "" if nothing is."""
+        return "; ".join(what for what, _ in list(self._progress.values()))
 
     def infer(self, images_nhw3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``DepthEngine.infer``. With ``options.background``, EngineNotReady while a plan is being prepared."""
@@ -103,7 +104,7 @@ class TensorrtEngine:
         its check, and no other engine is allowed.
         """
         if force:
-            self._ladder(size_hw).forget(self._say, self._cancelled)
+            self._ladder(size_hw).forget(self._say(size_hw), self._cancelled)
         if size_hw not in self._running:
             self._prepared(size_hw, wait=True)
         self.info = self._running[size_hw].info
@@ -126,6 +127,7 @@ class TensorrtEngine:
         for engine in [*self._running.values(), *filter(None, [self._meanwhile])]:
             engine.close()
         self._running.clear()
+        self._progress.clear()
         self._meanwhile = None
 
     def __enter__(self) -> TensorrtEngine:
@@ -147,15 +149,15 @@ class TensorrtEngine:
         except BuildCancelled:
             raise
         except EngineError as error:
-            self._say("", None)
+            self._say(size_hw)("", None)
             if not self.source.options.cpu_fallback:
                 self._failures[size_hw] = str(error)
                 raise
             engine = self._cpu_engine("auto", f"allowed as a fallback, as {error}")
         if engine is None:
-            return self._in_between()
-        self._say("", None)
-        while len(self._running) >= MAX_PLANS:
+            return self._in_between(size_hw)
+        self._say(size_hw)("", None)
+        while len(self._running) >= self._max_plans:
             self._running.popitem(last=False)[1].close()
         self._running[size_hw] = engine
         if self._meanwhile is not None and not self._tasks:
@@ -164,7 +166,12 @@ class TensorrtEngine:
         return engine
 
     def _given(self, size_hw: tuple[int, int]) -> DepthEngine:
-        sample = reference_sample(self.source.path, self.spec, size_hw, self.source.cache.folder)
+        folder: Path | None = self.source.cache.folder
+        try:
+            self.source.cache.open()
+        except EngineError:  # read-only, or another user's: nothing of it is needed
+            folder = None
+        sample = reference_sample(self.source.path, self.spec, size_hw, folder)
         return open_given_plan(self.source, size_hw, sample, self._reason)
 
     def _climb(self, size_hw: tuple[int, int], wait: bool) -> DepthEngine | None:
@@ -182,7 +189,7 @@ class TensorrtEngine:
                 pass
             del self._tasks[size_hw]
             candidate, sample = task.result()
-            self._say(f"checking the TensorRT plan {candidate.record.key.label}", None)
+            self._say(size_hw)(f"checking the TensorRT plan {candidate.record.key.label}", None)
             engine = open_plan(self.source, ladder, candidate, sample, self._reason)
             if engine is not None:
                 return engine
@@ -193,13 +200,23 @@ class TensorrtEngine:
         return self._ladders[size_hw]
 
     def _next(self, ladder: PlanLadder, size_hw: tuple[int, int]) -> tuple[Candidate, GoldenSample]:
-        sample = reference_sample(self.source.path, self.spec, size_hw, self.source.cache.folder)
-        return ladder.next_plan(self._say, self._cancelled), sample
+        say = self._say(size_hw)
+        try:
+            sample = reference_sample(self.source.path, self.spec, size_hw, self.source.cache.folder)
+            candidate = ladder.next_plan(say, self._cancelled)
+        except BuildCancelled:
+            raise
+        except EngineError as error:
+            say(f"no TensorRT plan: {error}", None)
+            raise
+        if self.source.options.background:
+            say(f"the TensorRT plan {candidate.record.key.label} is there; it waits for an image to be checked", None)
+        return candidate, sample
 
-    def _in_between(self) -> DepthEngine:
+    def _in_between(self, size_hw: tuple[int, int]) -> DepthEngine:
         """What runs while a plan is being prepared."""
         if not self.source.options.meanwhile:
-            raise EngineNotReady(self.progress or "preparing the TensorRT plan", self._fraction)
+            raise EngineNotReady(*self._progress.get(size_hw, ("preparing the TensorRT plan", None)))
         if self._meanwhile is None:
             self._meanwhile = self._cpu_engine(self.source.options.meanwhile, "while the TensorRT plan is prepared")
         return self._meanwhile
@@ -212,7 +229,14 @@ class TensorrtEngine:
         opened.info = dataclasses.replace(opened.info, reason=reason, notes=(*opened.info.notes, *self.verdicts()))
         return opened
 
-    def _say(self, what: str, fraction: float | None) -> None:
-        self.progress, self._fraction = what, fraction
-        if what:
-            self.source.options.tell(what, fraction)
+    def _say(self, size_hw: tuple[int, int]) -> Report:
+        """What tells the progress for one size; no words end it."""
+
+        def say(what: str, fraction: float | None) -> None:
+            if what:
+                self._progress[size_hw] = what, fraction
+                self.source.options.tell(what, fraction)
+            else:
+                self._progress.pop(size_hw, None)
+
+        return say

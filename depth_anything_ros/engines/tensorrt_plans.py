@@ -20,11 +20,12 @@ from .plan_cache import PlanCache
 from .plan_check import CheckFailed, check_plan
 from .plan_key import RUNGS, PlanKey
 from .plan_ladder import Candidate, PlanLadder
+from .plan_lock import locked
 from .plan_runner import PlanRunner
 from .tensorrt_api import TensorRt
 
-_NOT_THE_PLANS_FAULT = ("no device", "memory", "lost")
-"""Kinds of ``CudaError`` that say nothing about the plan that was being loaded."""
+_ENDS_TRYING = ("no device", "memory", "lost")
+"""Kinds of ``CudaError`` after which no other plan can be tried now."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,20 @@ class PlanSource:
             timing_cache=self.cache.timing_cache_path(key),
             log=self.cache.log_path(key),
         )
-        return run_build(job, report=report, cancelled=cancelled, usual_s=self.cache.usual_build_s(key))
+
+        def on_wait() -> None:
+            report(f"{key.label} waits until another TensorRT plan is built", None)
+
+        # Two builds at once need twice the memory, and disturb the timings that each chooses its kernels by.
+        with locked(self.cache.builder_lock_path(key), cancelled, on_wait):
+            return run_build(job, report=report, cancelled=cancelled, usual_s=self.cache.usual_build_s(key))
 
 
 class PlanEngine(NetworkEngine):
     """A ``DepthEngine`` over one loaded plan, for images of its size alone."""
 
     def __init__(self, spec: EngineSpec, info: EngineInfo, runner: PlanRunner) -> None:
-        super().__init__(spec, info, lambda shape: runner.run)
+        super().__init__(spec, info, lambda shape: runner.run, max_shapes=spec.max_batch)
         self._runner = runner
 
     def close(self) -> None:
@@ -90,14 +97,21 @@ def open_plan(
 ) -> PlanEngine | None:
     """Load a plan and check it; None where it fails, after its verdict was kept, so that the next one can be tried.
 
-    Raises CudaError for what is not the plan's fault: a device without memory, or lost.
+    Raises CudaError for what says nothing about the plan, a device without memory or lost, and where a new plan has
+    lost the device; that one's verdict is kept, too.
     """
     key = candidate.record.key
     try:
         runner, golden = _checked(source, candidate.data, sample, key.precision, key.label)
     except EngineError as failed:
-        if isinstance(failed, CudaError) and failed.kind in _NOT_THE_PLANS_FAULT:
-            raise
+        if isinstance(failed, CudaError) and failed.kind in _ENDS_TRYING:
+            if failed.kind != "lost" or candidate.record.verdict != "built":
+                raise
+            # A plan that reads where it must not takes the device with it; the next start must not meet it again.
+            ladder.reject(candidate, f"{failed}, when it ran for the first time")
+            raise CudaError(
+                f"{key.label}: {failed}; the plan is set aside, the next start takes another", "lost"
+            ) from failed
         ladder.reject(candidate, str(failed), failed.golden if isinstance(failed, CheckFailed) else None)
         source.options.tell(f"{failed}; it is set aside", None)
         return None

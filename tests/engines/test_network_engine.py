@@ -61,6 +61,19 @@ def test_the_shape_used_longest_ago_goes_first() -> None:
     assert runtime.shapes == [(1, 14, 28)]
 
 
+def test_many_cameras_do_not_compile_for_ever() -> None:
+    """Six cameras send now three images at a time, now five."""
+    runtime = FakeRuntime()
+    engine = NetworkEngine(make_spec(max_batch=8), INFO, runtime)
+    for n in (6, 5, 4, 3, 2, 1):
+        assert engine.infer(np.zeros((n, 14, 28, 3), np.uint8)).shape == (n, 14, 28)
+    compiled = len(runtime.shapes)
+    assert compiled <= MAX_SHAPES + 1
+    for n in (1, 6, 2, 5, 3, 4) * 3:
+        assert engine.infer(np.zeros((n, 14, 28, 3), np.uint8)).shape == (n, 14, 28)
+    assert len(runtime.shapes) == compiled
+
+
 def test_views_are_made_contiguous() -> None:
     mirrored = images(w=28)[:, :, ::-1]
     assert NetworkEngine(make_spec(), INFO, FakeRuntime()).infer(mirrored).shape == (1, 14, 28)

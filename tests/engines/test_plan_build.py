@@ -98,6 +98,14 @@ def test_a_crash_is_the_plans_fault(child: Path, tmp_path: Path, name: str) -> N
         build(tmp_path)
 
 
+def test_a_crash_for_want_of_memory_is_not(child: Path, tmp_path: Path) -> None:
+    words = "terminate called after throwing an instance of 'std::bad_alloc'"
+    write_child(child, f"os.write(2, {words.encode()!r}); os.kill(os.getpid(), signal.SIGABRT)")
+    with pytest.raises(EngineError, match=r"for want of memory: .*bad_alloc.*; free memory") as caught:
+        build(tmp_path)
+    assert not isinstance(caught.value, PlanRefused)
+
+
 def test_a_killed_child_is_not(child: Path, tmp_path: Path) -> None:
     write_child(child, "os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(EngineError, match=r"was killed .SIGKILL.; the system may have run out of memory") as caught:

@@ -165,8 +165,7 @@ def test_a_process_that_dies_while_it_builds_leaves_nothing_in_the_way(machine: 
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-        wait_for(lambda: bool(list(machine.plans.glob("*.log"))))
-        assert len(machine.builders()) == 1
+        wait_for(lambda: len(machine.builders()) == 1)  # its log is there before it is
         process.send_signal(signal.SIGKILL)
         process.wait()
         wait_for(lambda: machine.builders() == [])  # the one that built for it has ended, too
@@ -196,6 +195,22 @@ def test_a_device_without_memory_is_no_verdict(machine: Machine) -> None:
     with pytest.raises(EngineError, match="not enough memory"):
         machine.run(small)
     assert [record.verdict for record in machine.cache.records()] == ["built"]
+
+
+def test_a_new_plan_that_loses_the_device_is_not_met_again(machine: Machine) -> None:
+    losing = Settings(faults=(Fault(kind="lost", name="tiny fp16"),))
+    with pytest.raises(EngineError, match=r"was lost.*the plan is set aside, the next start takes another"):
+        machine.run(losing)
+    run = machine.run(losing)
+    assert run.rung == "fp16-attention-fp32" and run.is_right()
+    assert any("fp16: rejected" in note and "was lost" in note for note in run.notes)
+
+
+def test_a_plan_that_passed_before_is_kept_when_the_device_is_lost(machine: Machine) -> None:
+    machine.run()
+    with pytest.raises(EngineError, match="was lost"):
+        machine.run(Settings(faults=(Fault(kind="lost"),)))
+    assert not machine.run().built
 
 
 def test_a_lost_device_is_one_line(machine: Machine) -> None:

@@ -163,6 +163,37 @@ def test_a_refusal_has_tensorrts_own_words(tmp_path: Path, kind: str, cause: str
     assert caught.value.cause == cause and not (tmp_path / "plan").exists()
 
 
+SKIPPED = "Tactic Device request: 4096MB Available: 512MB. Device memory is insufficient to use tactic."
+
+
+@pytest.mark.parametrize(
+    ("warning", "error", "cause"),
+    [
+        (SKIPPED, "Error Code 10: Internal Error (Could not find any implementation for node /attention.)", "memory"),
+        ("", "Error Code 10: Internal Error (Could not find any implementation for node /attention.)", "network"),
+        (SKIPPED, "Error Code 9: Internal Error (Myelin error)", "network"),
+        ("", "Could not find any implementation for node /a due to insufficient workspace. See verbose log.", "memory"),
+        ("", "Error Code 1: Cuda Runtime (out of memory)", "memory"),
+    ],
+)
+def test_no_plan_for_want_of_memory_is_not_the_networks_cause(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warning: str, error: str, cause: str
+) -> None:
+    """TensorRT skips kernels that do not fit with a warning, and then says only that it found none."""
+
+    def build_nothing(self: Any, network: Any, config: Any) -> None:
+        severities = rig.tensorrt.ILogger
+        logger = find_tensorrt().logger
+        for severity, text in ((severities.WARNING, warning), (severities.ERROR, error)):
+            if text:
+                logger.log(severity, text)
+
+    monkeypatch.setattr(rig.tensorrt.Builder, "build_serialized_network", build_nothing)
+    with pytest.raises(BuildFailed, match="builds no plan") as caught:
+        do_job(make_job(tmp_path), lambda answer: None)
+    assert caught.value.cause == cause
+
+
 def test_what_has_no_such_graph_is_the_networks_cause(rig: Rig, tmp_path: Path) -> None:
     with pytest.raises(BuildFailed, match="no graph can be made") as caught:
         do_job(make_job(tmp_path, rung="fp16-unfused"), lambda answer: None)

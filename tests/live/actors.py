@@ -213,19 +213,30 @@ class Graph:
         return self._started(Consumer(self._command("consumer_process", options, ros_args), self.env))
 
     def node(
-        self, *, delay_s: float = 0.0, ros_args: Sequence[str] = (), model: str = "plane:z=2.0", **parameters: Any
+        self,
+        *,
+        delay_s: float = 0.0,
+        has_torch: bool = True,
+        ros_args: Sequence[str] = (),
+        model: str = "plane:z=2.0",
+        **parameters: Any,
     ) -> Actor:
         """The depth node; two underscores in a parameter's name stand for a dot."""
         parameters = {"diagnostics_period": DIAGNOSTICS_PERIOD_S, "model": model, **parameters}
         given = [f"{name.replace('__', '.')}:={json.dumps(value)}" for name, value in parameters.items()]
         arguments = ["--ros-args", *(word for text in given for word in ("-p", text)), *ros_args]
-        return self._started(Actor(self._command("node_process", {"delay_s": delay_s}, arguments), self.env))
+        options = {"delay_s": delay_s, "has_torch": has_torch}
+        return self._started(Actor(self._command("node_process", options, arguments), self.env))
 
     def bare_node(self, *arguments: str, **env: str) -> Actor:
         """The depth node as users start it, without remote control; it is not waited for."""
         code = "import sys; from depth_anything_ros.node import main; sys.exit(main())"
         actor = Actor([*self._within, sys.executable, "-c", code, *arguments], {**self.env, **env})
         return self._added(actor)
+
+    def add_env(self, env: Mapping[str, str]) -> None:
+        """Take over what ``env`` has otherwise than this process, whose own domain and folders are not the graph's."""
+        self.env |= {name: value for name, value in env.items() if os.environ.get(name) != value}
 
     def close(self) -> None:
         """End every process."""

@@ -1,7 +1,8 @@
 """The depth node with a remote control: ``python -m tests.live.node_process OPTIONS [--ros-args ...]``.
 
 It is ``depth_anything_ros.node.main`` itself. OPTIONS: ``delay_s`` of the engine, which also fails while the command
-``fail`` says so. The other commands call the node's own methods, since the embedded runtime has no service clients.
+``fail`` says so; ``has_torch`` false hides PyTorch, so that a ready ONNX is fetched. The other commands call the node's
+own methods, since the embedded runtime has no service clients.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from depth_anything_ros import node as node_module
 from depth_anything_ros.diagnostics import memory_mb
 from depth_anything_ros.errors import EngineError
+from depth_anything_ros.fetch import making
 from depth_anything_ros.ros import Parameter
 from tests.live.command_line import obey, say
 
@@ -36,7 +38,7 @@ class TroubledEngine:
 
 
 def main() -> int:
-    trouble = {"delay_s": 0.0, "fails": "", **json.loads(sys.argv[1])}
+    trouble = {"delay_s": 0.0, "fails": "", "has_torch": True, **json.loads(sys.argv[1])}
     load_engine = node_module.load_engine
 
     def load_troubled(*args: Any, **options: Any) -> Any:
@@ -68,6 +70,8 @@ def main() -> int:
                 "values": {name: self.get_parameter(name).value for name in ("scale", "model", "max_failures")},
             }
 
+    if not trouble["has_torch"]:
+        making.has_torch = lambda: False
     node_module.load_engine = load_troubled  # type: ignore[assignment]
     node_module.DepthNode = ControlledNode  # type: ignore[misc]
     return node_module.main(sys.argv[2:])

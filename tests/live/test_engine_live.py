@@ -53,6 +53,18 @@ def test_one_error_drops_the_frame_and_is_counted(graph: Graph) -> None:
     consumer.wait_for_message("depth/image", lambda record: record["stamp_ns"] > mark)
 
 
+def test_an_engine_that_cannot_run_is_an_error_before_anybody_subscribes(graph: Graph) -> None:
+    camera, consumer = graph.camera(), graph.consumer()
+    node = graph.node()
+    node.ask("fail", reason="no plan passes its check")
+    camera.stream(rate=20.0, **SMALL)
+    engine = consumer.wait_for_status(": engine", lambda status: status["level"] == 2)
+    assert engine["message"] == "active: no plan passes its check"
+    node.ask("fail", reason="")
+    graph.consumer("depth/image", name="listener").wait_for_message("depth/image")
+    consumer.wait_for_status(": engine", lambda status: status["level"] == 0)
+
+
 def test_repeated_errors_end_in_unconfigured_with_the_reason_and_configuring_mends_it(graph: Graph) -> None:
     camera, consumer = graph.camera(), graph.consumer("depth/image")
     node = graph.node(max_failures=3)

@@ -24,7 +24,7 @@ def on_robot(graph: Graph, tmp_path: Path) -> Any:
     graph.env["XDG_CACHE_HOME"] = str(tmp_path / "cache")
 
     def start(settings: Settings, **parameters: Any) -> Any:
-        graph.env.update(environment(settings))
+        graph.add_env(environment(settings))
         return graph.node(model=str(network), engine="tensorrt", **parameters)
 
     return start
@@ -46,7 +46,7 @@ def test_the_node_answers_while_the_plan_is_built_and_then_gives_depth(graph: Gr
     assert engine["level"] == 0
     assert (engine["values"]["precision"], engine["values"]["engine errors"]) == ("fp16", "0")
     assert engine["values"]["engine"].startswith("tensorrt TensorRT 10.3")
-    assert node.wait_for_log("the engine is ready")
+    assert node.wait_for_log("tiny on tensorrt fp16")
 
 
 def test_another_engine_gives_depth_meanwhile(graph: Graph, on_robot: Any) -> None:
@@ -91,6 +91,7 @@ def test_where_no_plan_is_right_the_cpu_runs_only_if_that_was_allowed(
     assert engine["level"] == 2 and "passes its check" in engine["message"]
     assert consumer.of("depth/image") == []
     assert node.wait_for_log("cannot go on: 3 engine errors in a row")
+    assert not any("ready" in line and "engine" in line for line in node.log)
 
 
 def test_without_a_gpu_configuring_fails_with_one_line(graph: Graph, on_robot: Any) -> None:

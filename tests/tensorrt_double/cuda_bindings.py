@@ -67,7 +67,10 @@ def _counted(gpu: FakeGpu, name: str, function: Callable[..., Any], status: Any)
             answer = function(*arguments)
         except DeviceLost:
             answer = (status.cudaErrorIllegalAddress,)
-        return answer if isinstance(answer, tuple) else (answer,)
+        answer = answer if isinstance(answer, tuple) else (answer,)
+        if answer[0] is not status.cudaSuccess:
+            gpu.last_error = answer[0].name
+        return answer
 
     call.__name__ = name
     return call
@@ -83,7 +86,7 @@ class Functions:
         self._graphs: dict[int, list[Callable[[], None]]] = {}
 
     def cudaGetDeviceCount(self) -> Any:
-        if self._gpu.gpu is None or self._gpu.gpu.driver // 1000 < _RUNTIME_VERSION // 1000:
+        if self._gpu.gpu is None or self._gpu.gpu.driver < self._gpu.gpu.oldest_driver:
             return self.status.cudaErrorInsufficientDriver, None
         return self._ok, self._gpu.gpu.devices
 
@@ -177,6 +180,7 @@ class Functions:
         return self._ok
 
     def cudaGetLastError(self) -> Any:
+        self._gpu.last_error = ""
         return self._ok
 
     def cudaGetErrorName(self, error: Any) -> Any:

@@ -41,6 +41,8 @@ class FakeGpu:
     lost: bool = False
     fail_next: bool = False
     """The next work that is done breaks the device."""
+    last_error: str = ""
+    """What cudaGetLastError would tell; TensorRT takes it for an error of its own next launch."""
 
     def __post_init__(self) -> None:
         self._memory: dict[int, NDArray[np.uint8]] = {}

@@ -68,6 +68,8 @@ class Gpu:
     devices: int = 1
     driver: int = 12060
     """As CUDA writes versions."""
+    oldest_driver: int = 12000
+    """The oldest that cuda.bindings runs on here."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ def find_device(device: int) -> DeviceInfo:
     """See ``seam.find_device``."""
     status, count = runtime.cudaGetDeviceCount()
     if _failed(status):
-        raise no_device(device, 0, _too_new() or _reason(status))
+        raise no_device(device, 0, _too_new(status) or _reason(status))
     if device >= count:
         raise no_device(device, count)
     properties = _call(device, runtime.cudaGetDeviceProperties, device)
@@ -50,14 +50,16 @@ def find_device(device: int) -> DeviceInfo:
     )
 
 
-def _too_new() -> str:
+def _too_new(status: Any) -> str:
     """That the library is for a newer CUDA than the driver's, and which one is not; "" where that is not so."""
     (_, driver), (_, own) = runtime.cudaDriverGetVersion(), runtime.cudaRuntimeGetVersion()
-    major = (driver or 0) // 1000
-    if not 0 < major < own // 1000:
+    if status != runtime.cudaError_t.cudaErrorInsufficientDriver or not 0 < (driver or 0) < own:
         return ""
+    major, minor = driver // 1000, driver % 1000 // 10
+    # Within one major version most drivers take every library, but not all on all machines.
+    limit = f"{major + 1}" if major < own // 1000 else f"{major}.{minor + 1}"
     has, needs = version_text(driver), version_text(own)
-    return f"the driver has CUDA {has}, cuda.bindings needs {needs}: pip install 'cuda-bindings<{major + 1}'"
+    return f"the driver has CUDA {has}, cuda.bindings needs {needs}: pip install 'cuda-bindings<{limit}'"
 
 
 def open_cuda(device: int) -> BindingsCuda:
@@ -119,7 +121,11 @@ class BindingsCuda:
         try:
             work()
         except BaseException:
-            runtime.cudaStreamEndCapture(self._stream)  # the stream is of no use until its recording ends
+            # The stream is of no use until its recording ends, nor TensorRT while an error waits to be read.
+            status, unwanted = runtime.cudaStreamEndCapture(self._stream)
+            if not _failed(status):
+                runtime.cudaGraphDestroy(unwanted)
+            runtime.cudaGetLastError()
             raise
         graph = self._call(runtime.cudaStreamEndCapture, self._stream)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -104,9 +105,13 @@ def test_without_a_driver_the_reason_and_the_remedy_are_said(library: str, reaso
     assert "\n" not in str(caught.value)
 
 
-def test_a_library_too_new_for_the_driver_names_the_one_that_is_not() -> None:
-    words = r"the driver has CUDA 11\.8, cuda\.bindings needs 12\.9: pip install 'cuda-bindings<12'"
-    with installed(Settings(gpu=Gpu(driver=11080))), pytest.raises(CudaError, match=words):
+@pytest.mark.parametrize(
+    ("gpu", "has", "limit"),
+    [(Gpu(driver=11080), "11.8", "12"), (Gpu(driver=12060, oldest_driver=12090), "12.6", "12.7")],
+)
+def test_a_library_too_new_for_the_driver_names_the_one_that_is_not(gpu: Gpu, has: str, limit: str) -> None:
+    words = re.escape(f"the driver has CUDA {has}, cuda.bindings needs 12.9: pip install 'cuda-bindings<{limit}'")
+    with installed(Settings(gpu=gpu)), pytest.raises(CudaError, match=words):
         find_device(0)
 
 
@@ -150,15 +155,19 @@ def test_a_graph_repeats_what_was_recorded() -> None:
         assert rig.gpu.alive == NOTHING
 
 
-def test_work_that_fails_while_it_is_recorded_leaves_the_stream_usable() -> None:
-    with installed():
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_work_that_fails_while_it_is_recorded_leaves_the_stream_usable(is_broken: bool) -> None:
+    with installed() as rig:
         cuda = open_cuda(0)
 
         def work() -> None:
+            rig.gpu.stream(cuda.stream).broken = is_broken
             raise EngineError("refused")
 
         with cuda.current(), pytest.raises(EngineError, match="refused"):
             cuda.capture(work)
+        assert rig.gpu.last_error == "", "the next launch would be taken for failed"
+        assert rig.gpu.calls["cudaGraphDestroy"] == (not is_broken)
         assert round_trip(cuda, b"after") == b"after"
 
 
