@@ -28,12 +28,14 @@ from depth_anything_ros.engine import DepthEngine, load_engine
 from depth_anything_ros.engine_options import CPU_ENGINES, EngineOptions
 from depth_anything_ros.errors import ConfigError, DepthAnythingError, EngineError
 from depth_anything_ros.image_codec import encode_image, to_rgb
-from depth_anything_ros.pipeline import DepthPipeline
+from depth_anything_ros.pipeline import DepthPipeline, PipelineOptions
 from depth_anything_ros.point_cloud import CloudBuilder
 from depth_anything_ros.preprocess import network_size
 from depth_anything_ros.report import percentiles_ms
+from depth_anything_ros.scale_calibration import unit_calibration
 
 SIZES = ((640, 480), (1280, 720))
+EVERYTHING_ELSE = "everything else"
 _MIN_FRAMES = 5
 _WARM_UPS = 2
 
@@ -66,9 +68,10 @@ def print_bench(model: str | None, options: EngineOptions, *, seconds: float, fu
                 _measure_engine(rows, path, options, name, "fp32", seconds)
         except DepthAnythingError as error:
             problems.append(f"{name}: {error}")
-    if not rows:
+    if rows:
+        print("\n".join(table(rows)))
+    if problems and all(row.label == EVERYTHING_ELSE for row in rows):
         raise EngineError("; ".join(problems))
-    print("\n".join(table(rows)))
     for problem in problems:
         print(f"not measured: {' '.join(problem.split())}")
     if not full:
@@ -90,7 +93,9 @@ def measure(label: str, engine: DepthEngine, width: int, height: int, *, seconds
     """Run frames of one size for some seconds, a few frames at least, after two that make the engine ready."""
     camera = CameraModel.with_assumed_fov(width, height)
     message = SimpleNamespace(**encode_image(_picture(width, height), "rgb8"))
-    pipeline, builder = DepthPipeline(engine), CloudBuilder(camera)
+    # A relative network takes the same time whatever its scale is.
+    options = PipelineOptions(calibration=unit_calibration(engine.spec))
+    pipeline, builder = DepthPipeline(engine, options), CloudBuilder(camera)
     times_ms: dict[str, list[float]] = {
         "decode": [],
         "network": [],
@@ -157,7 +162,7 @@ def _measure_engine(
     plan = options.plan if name == "tensorrt" else None
     with load_engine(path, dataclasses.replace(options, engine=name, precision=precision, plan=plan)) as engine:
         for width, height in SIZES:
-            label = "everything else" if name == "plane" else f"{name} {engine.info.precision}"
+            label = EVERYTHING_ELSE if name == "plane" else f"{name} {engine.info.precision}"
             print(f"measuring {label} at {width}x{height}", file=sys.stderr, flush=True)
             rows.append(measure(label, engine, width, height, seconds=seconds))
         return engine.info.precision

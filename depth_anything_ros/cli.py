@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from depth_anything_ros import __version__, cli_live
+from depth_anything_ros import __version__, cli_engine, cli_live, cli_models, cli_quantize, cli_scale
+from depth_anything_ros.cli_network import add_network_arguments, engine_options
 from depth_anything_ros.cli_types import add_camera_arguments, not_negative, positive, positive_int
 from depth_anything_ros.errors import DepthAnythingError
 
@@ -63,6 +64,7 @@ def _run(args: argparse.Namespace) -> int:
     from depth_anything_ros.run import RunOptions, run
 
     given = {name: value for name, value in vars(args).items() if name in RunOptions.__dataclass_fields__}
+    given["engine_options"] = engine_options(args)
     given["ply"] = args.ply or args.ply_every is not None
     given["ply_every"] = args.ply_every or RunOptions.ply_every
     return run(RunOptions(**given))
@@ -77,14 +79,7 @@ def _info(args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     from depth_anything_ros.bench import print_bench
 
-    return print_bench(
-        args.model,
-        engine=args.engine,
-        precision=args.precision,
-        threads=args.threads,
-        seconds=args.seconds,
-        full=args.full,
-    )
+    return print_bench(args.model, engine_options(args), seconds=args.seconds, full=args.full)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -108,6 +103,32 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
         ("run", "depth, clouds, a bag and pictures from a recording", _add_run_arguments, _run),
         ("info", "what a bag or a network holds, or what this machine can do", _add_info_arguments, _info),
         ("bench", "how fast this machine is", _add_bench_arguments, _bench),
+        ("fetch", "download or convert a known checkpoint", cli_models.add_fetch_arguments, cli_models.fetch),
+        ("spec", "write and check the spec of your own ONNX", cli_models.add_spec_arguments, cli_models.spec),
+        (
+            "calibrate-scale",
+            "the factor to true metres, from a known distance, depth or a LiDAR",
+            cli_scale.add_calibrate_scale_arguments,
+            cli_scale.calibrate_scale,
+        ),
+        (
+            "quantize",
+            "an int8 network for OpenVINO, calibrated on your images",
+            cli_quantize.add_quantize_arguments,
+            cli_quantize.quantize,
+        ),
+        (
+            "build-engine",
+            "build and check the TensorRT plan of a network",
+            cli_engine.add_build_engine_arguments,
+            cli_engine.build_engine,
+        ),
+        (
+            "selftest",
+            "build, check and measure an engine, and report it",
+            cli_engine.add_selftest_arguments,
+            cli_engine.selftest,
+        ),
         ("play", "publish a recording or a camera as camera topics", cli_live.add_play_arguments, cli_live.play),
         ("watch", "rates, ages and a live picture of the topics", cli_live.add_watch_arguments, cli_live.watch),
     ):
@@ -141,7 +162,10 @@ def _add_run_arguments(parser: _Parser) -> None:
     source.add_argument("--max-frames", metavar="N", type=positive_int, help="stop after N frames (default: all)")
 
     network = parser.add_argument_group("network and metres")
-    _add_network_arguments(network)
+    add_network_arguments(network)
+    network.add_argument(
+        "--scale-file", metavar="FILE", type=Path, help="calibration of the metres, written by calibrate-scale"
+    )
     network.add_argument("--scale", metavar="F", type=positive, default=1.0, help="multiply all depths (default: 1)")
     network.add_argument("--min-depth", metavar="M", type=positive, help="nearer is -Inf [m] (default: the network's)")
     network.add_argument("--max-depth", metavar="M", type=positive, help="farther is +Inf [m] (default: the network's)")
@@ -196,7 +220,8 @@ def _add_info_arguments(parser: _Parser) -> None:
         "path",
         metavar="PATH",
         nargs="?",
-        help="a bag, a network (.onnx), its spec (.json), or 'starter'; default: this machine",
+        help="a bag, a network (.onnx), its spec (.json), 'starter', a known model's name, or 'models' for all of them;"
+        " default: this machine",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -206,23 +231,11 @@ def _add_bench_arguments(parser: _Parser) -> None:
         "Measures whole frames and everything around the network on this machine, with each engine installed."
         " The comparisons with other implementations need a checkout of the repository: --full."
     )
-    _add_network_arguments(parser)
+    add_network_arguments(parser)
     parser.add_argument("--seconds", metavar="S", type=positive, default=3.0, help="time for each row (default: 3)")
     parser.add_argument(
         "--full", action="store_true", help="then run benchmarks/overhead.py and benchmarks/engines.py of the checkout"
     )
-
-
-def _add_network_arguments(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--model", metavar="PATH", help="an .onnx file with its spec beside it (default: the starter)")
-    group.add_argument(
-        "--engine",
-        choices=("auto", "openvino", "onnxruntime", "plane"),
-        default="auto",
-        help="what runs it (default: auto)",
-    )
-    group.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="default: auto")
-    group.add_argument("--threads", metavar="N", type=positive_int, help="CPU threads (default: the engine's choice)")
 
 
 def _refuse_unknown_options(arguments: list[str], parser: _Parser, commands: dict[str, _Parser]) -> None:

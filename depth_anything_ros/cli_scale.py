@@ -53,7 +53,7 @@ def add_calibrate_scale_arguments(parser: argparse.ArgumentParser) -> None:
         "--depth-folder", metavar="DIR", type=Path, help="16-bit PNG or .npy [m], registered and named as the frames"
     )
     reference.add_argument(
-        "--depth-unit", metavar="M", type=positive, default=0.001, help="1 in a PNG is so many metres (default: 0.001)"
+        "--depth-unit", metavar="M", type=positive, help="1 in a PNG is so many metres (default: 0.001)"
     )
     reference.add_argument("--cloud-topic", metavar="TOPIC", help="the bag's PointCloud2 of a LiDAR")
     reference.add_argument("--cloud", metavar="FILE", type=Path, help="a PLY or PCD of what all frames see")

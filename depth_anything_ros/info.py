@@ -6,6 +6,7 @@ Every description is a dictionary of plain values, printed as an indented list o
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.util
 import json
 import os
@@ -42,6 +43,7 @@ _LIBRARIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("huggingface_hub", ("huggingface-hub",), "convert"),
     ("nncf", ("nncf",), "quantize"),
 )
+TENSORRT_STATE = "checked against the API of 10.3, 10.16 and 11.4, not yet run on hardware"
 _GIVES = {
     "metric_canonical": "metres, from the camera's focal length",
     "metric_fixed": "metres of the camera it was trained with: calibrate-scale makes them those of yours",
@@ -71,7 +73,10 @@ def describe_path(path: str) -> dict[str, Any]:
         return {"known models": {model.name: _known_line(model) for model in MODELS}}
     if is_model_name(path) and not Path(path).exists():
         return describe_known(get_model(path))
-    if path in ("starter", "plane") or path.startswith("plane:") or Path(path).suffix in (".onnx", ".json"):
+    is_network = Path(path).suffix in (".onnx", ".json") or any(
+        spec_path_of(file).is_file() for file in Path(path).glob("*.onnx")
+    )
+    if path in ("starter", "plane") or path.startswith("plane:") or is_network:
         return describe_network(path)
     if not Path(path).exists():
         accepted = "a recording, a network (.onnx), a spec (.json), 'starter', a known model's name, 'models'"
@@ -159,6 +164,7 @@ def describe_machine() -> dict[str, Any]:
             "native bf16": any(flag in flags for flag in _BF16_FLAGS),
         },
         "libraries": {name: _installed(name, brought_by, extra) for name, brought_by, extra in _LIBRARIES},
+        "tensorrt engine": describe_tensorrt_engine(),
         "live": _live(),
     }
     try:
@@ -167,6 +173,18 @@ def describe_machine() -> dict[str, Any]:
     except DepthAnythingError as error:
         description["problem"] = str(error)
     return description
+
+
+def describe_tensorrt_engine() -> dict[str, str]:
+    """What the engine was checked with, and what this machine has for it."""
+    found = {"state": TENSORRT_STATE}
+    for key, module, find in (("tensorrt", "tensorrt_api", "find_tensorrt"), ("gpu", "cuda.seam", "find_device")):
+        try:
+            leaf = importlib.import_module(f"depth_anything_ros.engines.{module}")
+            found[key] = str(getattr(leaf, find)(*([0] if key == "gpu" else [])))
+        except DepthAnythingError as error:
+            found[key] = str(error)
+    return found
 
 
 def _promises(spec: EngineSpec) -> dict[str, Any]:

@@ -78,6 +78,8 @@ class ScaleCalibration:
             _require(0.0 < getattr(self, name) < math.inf, name, getattr(self, name), "a positive number of pixels")
         for name in ("num_frames", "num_pixels", "abs_rel", "frame_spread"):
             _require(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "a number of at least 0")
+        before = self.abs_rel_before
+        _require(before is None or 0 <= before < math.inf, "abs_rel_before", before, "a number of at least 0, or null")
 
     @property
     def is_relative(self) -> bool:
@@ -147,6 +149,32 @@ def quantity_of(spec: EngineSpec) -> str:
     return spec.quantity if spec.meaning == "relative" else METRES
 
 
+def unit_calibration(spec: EngineSpec) -> ScaleCalibration | None:
+    """The calibration that changes nothing, with which a relative network can be run and looked at; None for another,
+    which needs none."""
+    if spec.meaning != "relative":
+        return None
+    return ScaleCalibration(
+        network=spec.name,
+        artifact_sha256=spec.artifact_sha256,
+        quantity=quantity_of(spec),
+        scale=1.0,
+        camera_width=1,
+        camera_height=1,
+        camera_fx=1.0,
+        camera_fy=1.0,
+        network_width=1,
+        network_height=1,
+        reference="none",
+        method="none",
+        num_frames=0,
+        num_pixels=0,
+        abs_rel=0.0,
+        frame_spread=0.0,
+        date="never",
+    )
+
+
 def calibration_to_yaml(calibration: ScaleCalibration) -> str:
     """The text of a calibration file."""
     import yaml
@@ -163,7 +191,7 @@ def load_calibration(path: str | Path) -> ScaleCalibration:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"scale calibration {path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"scale calibration {path} is not YAML: {' '.join(str(error).split())}") from error
     try:
         return _from_dict(data)
@@ -188,7 +216,10 @@ def _from_dict(data: object) -> ScaleCalibration:
 
 def _checked(hint: Any, value: Any, key: str) -> Any:
     if hint in (float, float | None) and type(value) in (int, float):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ConfigError(f"{key} has more than 308 digits; accepted: a number") from None
     fits = (hint in (int, str) and type(value) is hint) or (hint == float | None and value is None)
     words = {int: "a whole number", str: "text", float: "a number"}
     _require(fits, key, value, words.get(hint, "a number or null"))

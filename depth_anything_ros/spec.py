@@ -130,7 +130,9 @@ class EngineSpec:
         _require(fits, "quantity", self.quantity, f"depth, as meaning is {self.meaning}")
         for key in ("artifact", "golden", "torch_weights"):
             name = getattr(self, key) or ""
-            _require("/" not in name and "\\" not in name and name != "..", key, name, "a file name without a folder")
+            _require(
+                not set(name) & set("/\\\0") and name not in (".", ".."), key, name, "a file name without a folder"
+            )
         for name_key in ("artifact", "golden", "torch_weights"):
             hash_key = f"{name_key}_sha256"
             name, digest = getattr(self, name_key) or "", getattr(self, hash_key) or ""
@@ -155,7 +157,7 @@ def load_spec(path: str | Path) -> EngineSpec:
         raise SpecError(f"no spec at {path}; every network needs one beside it, of its name with .json") from None
     except OSError as error:
         raise SpecError(f"cannot read the spec {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpecError(f"{path} is not a spec: it is not valid JSON ({error})") from error
     try:
         return spec_from_dict(data)
@@ -236,7 +238,10 @@ def _convert(hint: Any, value: object, key: str) -> object:
         return None
     kind = next((a for a in hint.__args__ if a is not type(None)), hint) if optional else hint
     if kind is float and type(value) in (int, float):
-        return float(value)  # type: ignore[arg-type]
+        try:
+            return float(value)  # type: ignore[arg-type]
+        except OverflowError:
+            raise SpecError(f"{key} has more than 308 digits; accepted: a number") from None
     if kind in (int, str) and type(value) is kind:
         return value
     if kind == dict[str, str] and isinstance(value, dict) and all(type(v) is str for v in value.values()):

@@ -80,6 +80,8 @@ def write_spec(options: SpecOptions, tell: Report) -> tuple[Path, EngineSpec]:
     target = options.out.expanduser() if options.out else default
     if target.suffix != ".onnx":
         raise ConfigError(f"--out {target}: accepted: a name that ends in .onnx")
+    if not is_ready and target.resolve() == source.resolve():
+        raise ConfigError(f"--out {target} is the network itself, which must be wrapped; accepted: another name")
     _check_free(target, source, force=options.force)
     choices = ready_onnx.OnnxChoices(
         input_name=options.input_name,

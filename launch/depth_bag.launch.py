@@ -1,6 +1,7 @@
 """Starts the depth node on a recording: ``ros2 launch depth_anything_ros depth_bag.launch.py bag:=/path/to/bag``.
 
-The bag's clock is the time of the node and of RViz. The launch ends with the bag, unless RViz is shown.
+The bag's clock is the time of the node and of RViz. The launch ends with the bag, unless RViz is shown. Arguments of
+``depth.launch.py``, such as ``model:=`` and ``engine:=``, reach the node too.
 """
 
 from __future__ import annotations

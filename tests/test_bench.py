@@ -56,7 +56,8 @@ def test_bf16_brings_a_row_of_fp32_beside_it(tmp_path: Path, monkeypatch: pytest
     def load(path: str | None, options: EngineOptions) -> object:
         asked.append((options.engine, options.precision))
         loaded = real("plane:")
-        precision = "bf16" if options.precision == "auto" else options.precision
+        native = "exact" if options.engine == "plane" else "bf16"
+        precision = native if options.precision == "auto" else options.precision
         loaded.info = type(loaded.info)(options.engine, precision, "CPU", "auto", "1")
         return loaded
 
@@ -66,13 +67,23 @@ def test_bf16_brings_a_row_of_fp32_beside_it(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("small")
-def test_an_engine_that_fails_is_said_and_the_others_measured(
+def test_a_network_that_no_engine_runs_is_an_error_after_what_could_be_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["bench", "--model", str(tmp_path / "absent.onnx"), "--seconds", "0.01"]) == 0
+    assert main(["bench", "--model", str(tmp_path / "absent.onnx"), "--seconds", "0.01"]) == 2
+    printed = capsys.readouterr()
+    assert "everything else" in printed.out
+    assert "onnxruntime: no network at" in printed.err and "Traceback" not in printed.err
+
+
+@pytest.mark.usefixtures("small")
+def test_a_relative_network_is_measured_without_a_calibration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = write_network(tmp_path, meaning="relative", canonical_focal_px=None)
+    assert main(["bench", "--model", str(network), "--engine", "onnxruntime", "--seconds", "0.01"]) == 0
     printed = capsys.readouterr().out
-    assert "everything else" in printed
-    assert "not measured: onnxruntime: no network at" in printed
+    assert "onnxruntime fp32" in printed and "not measured" not in printed
 
 
 def test_full_tables_need_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import depth_anything_ros
 from depth_anything_ros import cli
 from depth_anything_ros.camera import ASSUMED_HFOV_DEG
-from depth_anything_ros.engine import ENGINES, PRECISIONS
+from depth_anything_ros.engine_options import ENGINES, PRECISIONS
 from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.filters import FLYING_RATIO
 from depth_anything_ros.outputs import DEPTH_FORMATS

@@ -12,7 +12,10 @@ import pytest
 
 from depth_anything_ros import __version__
 from depth_anything_ros.cli import main
+from depth_anything_ros.info import describe_tensorrt_engine
 from tests.sample_bags import camera_recording, jpeg, picture, write_bag
+from tests.tensorrt_double.install import installed
+from tests.tensorrt_double.settings import Settings
 from tests.tiny_networks import write_network
 
 
@@ -156,3 +159,18 @@ def test_known_models_are_listed_and_described(
     (folder / "DONE").touch()
     assert info_of(capsys, "v2-small")["network"] == str(folder / "v2-small.onnx")
     assert info_of(capsys, "models")["known models"]["v2-small"].endswith("; fetched")
+
+
+def test_the_tensorrt_engine_says_how_far_it_was_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    with installed(Settings(version="10.16")):
+        found = describe_tensorrt_engine()
+    assert found["tensorrt"].startswith("TensorRT 10.16") and found["gpu"].startswith("CUDA device 0, ")
+    assert found["state"].endswith("not yet run on hardware")
+    assert info_of(capsys)["tensorrt engine"]["state"] == found["state"]
+    readme = " ".join((Path(__file__).parents[1] / "README.md").read_text().replace("*", "").split())
+    assert f"TensorRT is {found['state']}" in readme
+
+
+def test_the_folder_of_a_network_is_that_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    network = write_network(tmp_path)
+    assert info_of(capsys, str(tmp_path))["network"] == str(network)

@@ -190,6 +190,12 @@ def test_the_only_images_of_a_bag_are_found(tmp_path: Path, name: str, kind: str
     assert parameters_in(command)["image_transport"] == transport
 
 
+def test_arguments_of_the_node_reach_it_from_a_bags_launch_too(tmp_path: Path) -> None:
+    bag, given = bag_folder(tmp_path, {"/c/i": "sensor_msgs/msg/Image"}), {"model": "v2-small", "engine": "tensorrt"}
+    (command,) = commands("depth_bag.launch.py", bag=str(bag), **given)
+    assert parameters_in(command) == {"image_transport": "raw", **given}
+
+
 def test_a_bag_with_two_cameras_asks_which(tmp_path: Path) -> None:
     topics = {f"/{camera}/image_raw": "sensor_msgs/msg/Image" for camera in ("front", "left")}
     with pytest.raises(ValueError, match="/front/image_raw, /left/image_raw; name one with image_topic"):
@@ -280,8 +286,7 @@ def test_a_value_that_is_refused_ends_the_node_with_one_line(launched: Any, tmp_
 
 
 def test_a_bag_is_played_to_the_node(launched: Any) -> None:
-    bag = REPOSITORY / PACKAGE / "demo"
-    play = launched("depth_bag.launch.py", f"bag:={bag}", "delay:=2.0", "rate:=4.0")
+    play = launched("depth_bag.launch.py", f"bag:={REPOSITORY / PACKAGE / 'demo'}", "delay:=2.0", "rate:=4.0")
     play.wait_for("ready: ")
     play.wait_for("process started with pid")
     assert play.process.wait(60.0) == 0, play.text

@@ -48,6 +48,8 @@ def test_whole_numbers_are_numbers(tmp_path: Path) -> None:
         ("scale: 1.5\n", "", "the key scale is missing"),
         ("num_frames: 12", "num_frames: 1.5", "num_frames is 1.5; accepted: a whole number"),
         ("camera_fx: 600.0", "camera_fx: 0", "camera_fx is 0.0; accepted: a positive number of pixels"),
+        ("scale: 1.5", f"scale: 1{'0' * 400}", "scale has more than 308 digits"),
+        ("abs_rel_before: 0", "abs_rel_before: -0", "abs_rel_before is -0"),
         ("artifact_sha256: '0", "artifact_sha256: 'x", "artifact_sha256 is .*64 hexadecimal"),
     ],
 )
@@ -60,7 +62,13 @@ def test_a_file_that_is_not_understood_is_refused(tmp_path: Path, old: str, new:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("- 1", "no mapping"), ("a: [", "is not YAML"), ("!!python/object:x {}", "is not YAML")]
+    ("text", "message"),
+    [
+        ("- 1", "no mapping"),
+        ("a: [", "is not YAML"),
+        ("!!python/object:x {}", "is not YAML"),
+        ("[" * 20_000, "is not YAML"),
+    ],
 )
 def test_what_is_no_calibration_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -107,6 +107,9 @@ def test_whole_numbers_are_read_where_a_number_is_asked() -> None:
         ({"min_depth_m": 0.0}, "min_depth_m is 0.0"),
         ({"max_depth_m": 0.05}, "max_depth_m is 0.05"),
         ({"artifact": "../tiny.onnx"}, "artifact is '../tiny.onnx'"),
+        ({"artifact": "."}, "artifact is '.'"),
+        ({"golden": "a\0", "golden_sha256": "0" * 64}, "golden is 'a"),
+        ({"min_depth_m": 10**400}, "min_depth_m has more than 308 digits"),
         ({"artifact_sha256": "abc"}, "artifact_sha256 is 'abc'"),
         ({"golden": "g.npz"}, "golden_sha256 is ''"),
         ({"golden_sha256": "0" * 64}, "golden_sha256"),
@@ -129,7 +132,9 @@ def test_a_missing_promise_is_refused(key: str) -> None:
         spec_from_dict(data)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '{"max_depth_m": NaN}', '{"format_version": 1}', "\x00\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", "null", '{"max_depth_m": NaN}', '{"format_version": 1}', "\x00\xff", "[" * 100_000]
+)
 def test_damaged_files_are_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tiny.json"
     path.write_bytes(text.encode("latin-1"))

@@ -128,13 +128,20 @@ def test_files_that_are_there_are_replaced_by_force_only(tmp_path: Path, form: d
         ({}, {"resize": "long_side:100"}, ConfigError, "multiple of 14"),
         ({}, {"min_depth_m": 200.0}, SpecError, "max_depth_m is 100.0; accepted: a finite number above min_depth_m"),
         ({}, {"out": Path("net.bin")}, ConfigError, "--out net.bin: accepted: a name that ends in .onnx"),
+        ({}, {"out": Path("mine.onnx"), "force": True}, ConfigError, "is the network itself, which must be wrapped"),
         ({}, {"sky_output": "sky"}, ConfigError, "has no output 'sky'; it has predicted_depth"),
     ],
 )
 def test_a_refusal_leaves_nothing(
-    tmp_path: Path, form: dict[str, Any], options: dict[str, Any], kind: type[DepthAnythingError], words: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    form: dict[str, Any],
+    options: dict[str, Any],
+    kind: type[DepthAnythingError],
+    words: str,
 ) -> None:
     source = write_foreign(tmp_path / "mine.onnx", **form)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(kind, match=words) as caught:
         write(source, **options)
     assert names(tmp_path) == {"mine.onnx"} and "\n" not in str(caught.value)

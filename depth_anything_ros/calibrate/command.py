@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,8 @@ class CalibrateOptions:
     distance: tuple[TapedDistance, ...] = ()
     depth_topic: str | None = None
     depth_folder: Path | None = None
-    depth_unit: float = 0.001
+    depth_unit: float | None = None
+    """What 1 of a PNG image in ``depth_folder`` stands for [m]; None: a millimetre."""
     cloud_topic: str | None = None
     cloud: Path | None = None
     transform: tuple[float, ...] | None = None
@@ -82,6 +84,8 @@ class CalibrateOptions:
             raise ConfigError(f"{found} given; accepted: one of {', '.join(given)}")
         if self.transform is not None and self.cloud_topic is None and self.cloud is None:
             raise ConfigError(f"--transform is of a cloud, not of {names[0]}; accepted: with --cloud or --cloud-topic")
+        if self.depth_unit is not None and self.depth_folder is None:
+            raise ConfigError(f"--depth-unit is of PNG images, not of {names[0]}; accepted: with --depth-folder")
 
 
 def calibrate_scale(options: CalibrateOptions) -> int:
@@ -89,6 +93,8 @@ def calibrate_scale(options: CalibrateOptions) -> int:
 
     Raises a DepthAnythingError, and writes nothing, where the reference is too little or does not fit.
     """
+    if options.out.is_dir() or not options.out.absolute().parent.is_dir():
+        raise OutputError(f"cannot write {options.out}; accepted: the name of a file in a folder that exists")
     if options.out.exists() and not options.overwrite:
         raise OutputError(f"{options.out} exists; accepted: another name, or --overwrite")
     pose = RigidTransform.from_pose(options.transform[:3], options.transform[3:]) if options.transform else None
@@ -150,7 +156,8 @@ def _report(
     for note in _notes(found, fit, source):
         yield f"note:      {note}"
     yield f"written:   {out}"
-    yield f"use it:    depth_anything_ros run SOURCE --out DIR --scale-file {out}; of the node: scale_file:={out}"
+    name, full = shlex.quote(str(out)), shlex.quote(str(out.absolute()))
+    yield f"use it:    depth_anything_ros run SOURCE --out DIR --scale-file {name}; of the node: scale_file:={full}"
 
 
 def _notes(found: Measurement, fit: ScaleFit, source: Source) -> Iterator[str]:
@@ -174,7 +181,7 @@ def _reference(options: CalibrateOptions, source: Source, pose: RigidTransform |
         elif options.depth_topic is not None:
             yield RecordedReference(options.depth_topic)
         elif options.depth_folder is not None:
-            yield FolderReference(options.depth_folder, options.depth_unit)
+            yield FolderReference(options.depth_folder, options.depth_unit or 0.001, images=Path(options.source))
         elif options.cloud is not None:
             points_N3 = (pose or RigidTransform.identity())(read_cloud_file(options.cloud))
             where = "placed by --transform" if pose else "taken to be in the camera's optical frame"

@@ -17,7 +17,7 @@ from ..filters import FLYING_RATIO
 from ..fingerprint import TrainedFrames
 from ..pipeline import DepthPipeline, PipelineOptions
 from ..preprocess import network_size
-from ..scale_calibration import METRES, ScaleCalibration, quantity_of
+from ..scale_calibration import METRES, quantity_of, unit_calibration
 from ..source_frame import DroppedFrame, Source, SourceFrame
 from ..spec import EngineSpec
 from .fit import FrameSamples
@@ -69,7 +69,7 @@ def measuring_options(spec: EngineSpec, assumed_hfov_deg: float | None = None) -
         min_depth_m=_MIN_M,
         max_depth_m=_MAX_M,
         edge_ratio=FLYING_RATIO if is_metric else None,
-        calibration=None if is_metric else _identity(spec),
+        calibration=unit_calibration(spec),
         **changes,
     )
 
@@ -160,26 +160,3 @@ def _samples(
         places = places[np.linspace(0, places.size - 1, MAX_PIXELS).astype(np.intp)]
     output_N = depth.depth_HW.ravel()[places].astype(np.float64)
     return FrameSamples(1.0 / output_N if is_disparity else output_N, known_HW.ravel()[places].astype(np.float64))
-
-
-def _identity(spec: EngineSpec) -> ScaleCalibration:
-    """The calibration that changes nothing, with which a relative network can be run and looked at."""
-    return ScaleCalibration(
-        network=spec.name,
-        artifact_sha256=spec.artifact_sha256,
-        quantity=quantity_of(spec),
-        scale=1.0,
-        camera_width=1,
-        camera_height=1,
-        camera_fx=1.0,
-        camera_fy=1.0,
-        network_width=1,
-        network_height=1,
-        reference="none",
-        method="none",
-        num_frames=0,
-        num_pixels=0,
-        abs_rel=0.0,
-        frame_spread=0.0,
-        date="never",
-    )

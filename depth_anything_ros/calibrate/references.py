@@ -109,12 +109,14 @@ class FolderReference:
     ----------
     folder: holds 16-bit PNG images (0 = unknown) and float arrays [m] (.npy, (H, W)).
     unit_m: what 1 of a PNG image stands for [m].
+    images: folder of the frames; where it is the same, the depth images are no frames.
 
     Endings as _rgb, _color and _depth do not count as part of a name. Raises SourceError for a folder without them.
     """
 
-    def __init__(self, folder: Path, unit_m: float = 0.001) -> None:
+    def __init__(self, folder: Path, unit_m: float = 0.001, images: Path | None = None) -> None:
         self._unit_m = unit_m
+        self._is_shared = images is not None and images.resolve() == folder.resolve()
         self._files = {
             _ENDINGS.sub("", file.stem): file
             for file in list_folder(folder)
@@ -132,6 +134,9 @@ class FolderReference:
         file = self._files.get(_ENDINGS.sub("", item.name))
         if file is None:
             self.why_none = f"{self._folder} has no {item.name}.png or .npy"
+            return None
+        if self._is_shared and item.name == file.stem:
+            self.why_none = f"{file.name} is a depth image itself"
             return None
         depth_HW = self._read(file)
         if depth_HW.shape != item.frame.image_HW3.shape[:2]:

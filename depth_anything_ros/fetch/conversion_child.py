@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ..errors import DepthAnythingError, MissingDependency
+from ..errors import DepthAnythingError, MissingDependency, OutputError
 from ..models import get_model
 from ..spec import spec_to_dict
 
@@ -33,6 +33,8 @@ def main() -> int:
         answer({"error": MissingDependency.__name__, "arguments": [error.name, error.extra]})
     except DepthAnythingError as error:
         answer({"error": type(error).__name__, "message": str(error)})
+    except OSError as error:  # a full disk
+        answer({"error": OutputError.__name__, "message": f"cannot write to {job['out']}: {error.strerror or error}"})
     except MemoryError:
         answer({"error": "MemoryError", "message": "not enough memory"})
     return 0

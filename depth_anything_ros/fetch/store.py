@@ -67,22 +67,39 @@ def check_space(needs: Sequence[tuple[Path, int, str]]) -> None:
 def exclusive(path: Path, tell: Report) -> Iterator[None]:
     """Hold the lock of ``path`` among processes, which its holder's end gives back; waits, saying so, for another's.
 
-    ``tell`` is called while waiting; what it raises ends the wait.
+    ``tell`` is called while waiting; what it raises ends the wait. The file of the lock is removed at the end.
     """
     import fcntl  # not on Windows
 
-    with os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path.with_name(f".{path.name}.lock"), "wb")  # noqa: SIM115
-    with lock:
-        while True:
+    file = path.with_name(f".{path.name}.lock")
+    while True:
+        with os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = open(file, "wb")  # noqa: SIM115
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                is_held = True
             except BlockingIOError:
-                tell(f"waiting for another process that makes {path}", None)
-                time.sleep(_POLL_S)
-        yield
+                is_held = False
+            if is_held and _is_at(file, lock.fileno()):
+                try:
+                    yield
+                finally:
+                    # While it is held: who opened it meanwhile sees that it is no longer there, and opens a new one.
+                    file.unlink(missing_ok=True)
+                return
+        if not is_held:
+            tell(f"waiting for another process that makes {path}", None)
+            time.sleep(_POLL_S)
+
+
+def _is_at(file: Path, descriptor: int) -> bool:
+    """Whether an open file is the one of that name still."""
+    try:
+        return os.path.samestat(os.stat(file), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

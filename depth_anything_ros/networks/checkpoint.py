@@ -59,21 +59,34 @@ def load_known(path: Path, model: KnownModel | None) -> tuple[DepthNetwork, Know
 def read_tensors(file: Path) -> dict[str, torch.Tensor]:
     """The tensors of a weights file, mapped into memory where its format allows; ConfigError where there are none.
 
-    Pickles are read with ``weights_only=True``: nothing in them is run.
+    Pickles are read with ``weights_only=True``: nothing in them is run. An archive whose entries are compressed, which
+    PyTorch does not write, is refused, as it may fill the memory.
     """
     try:
         if file.suffix == ".safetensors":
             return dict(load_file(file))
-        content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+        is_archive = zipfile.is_zipfile(file)
+        if is_archive and _unpacked_size(file) > file.stat().st_size:
+            raise ConfigError("it is a compressed archive, which PyTorch does not write")
+        content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=is_archive)
     except Exception as error:  # whatever a damaged or hostile file makes of its reader
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).partition(". ")[0]
+        if type(error).__name__ == "UnpicklingError":  # its own words advise to load the file without that protection
+            reason = "it is damaged, or holds something else than tensors, which is never loaded"
         raise ConfigError(f"{file}: not a readable weights file ({reason[:200]})") from None
     for key in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+    ):
         raise ConfigError(f"{file}: holds no plain mapping of names to tensors")
     return dict(content)
+
+
+def _unpacked_size(file: Path) -> int:
+    with zipfile.ZipFile(file) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
 
 
 def _weights_file(path: Path) -> Path:

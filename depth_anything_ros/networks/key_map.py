@@ -71,7 +71,7 @@ class MappedWeights:
     @property
     def hidden_size(self) -> int:
         """Width of the encoder, by the shape of its class token."""
-        return int(self.tensors["backbone.embeddings.cls_token"].shape[-1])
+        return int(self.tensors["backbone.embeddings.cls_token"].numel())
 
     @property
     def has_sky(self) -> bool:
@@ -132,6 +132,8 @@ def fill(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], place: s
             raise ConfigError(
                 f"{place}: {name} is {tensor.dtype} {tuple(tensor.shape)}; accepted: float {tuple(wanted[name].shape)}"
             )
+        if not torch.isfinite(tensor).all():
+            raise ConfigError(f"{place}: {name} holds NaN or infinite values; accepted: finite ones")
     zeros = {name: torch.zeros_like(wanted[name]) for name in wanted if name not in weights}
     network.load_state_dict({**weights, **zeros}, strict=True)
 

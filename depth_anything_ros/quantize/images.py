@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SourceError
+from ..errors import ConfigError, SourceError
 from ..preprocess import network_size, resize_to_network
 from ..source import SourceFrame, open_source
 from ..spec import ResizeRule
@@ -31,8 +31,11 @@ class ImageSet:
 def load_images(source: str | Path, rule: ResizeRule, *, max_images: int, image_topic: str | None = None) -> ImageSet:
     """Read up to ``max_images`` images, evenly spread over the whole recording.
 
-    Raises SourceError for a recording that cannot be opened or holds fewer than 8 usable images.
+    Raises SourceError for a recording that cannot be opened or holds fewer than 8 usable images, ConfigError for a
+    ``max_images`` below that.
     """
+    if max_images < MIN_IMAGES:
+        raise ConfigError(f"--max-images {max_images}; accepted: at least {MIN_IMAGES}")
     kept: list[Image] = []
     step = 1
     with open_source(source, image_topic=image_topic) as opened:

@@ -268,3 +268,25 @@ def test_the_starter_gains_on_frames_it_was_not_calibrated_with(
                 errors[name].append(mean.mean.abs_rel)
     assert len(errors["after"]) == 20
     assert np.mean(errors["after"]) < np.mean(errors["before"]) - 0.003
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_measured(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for out in (tmp_path, tmp_path / "absent" / "scale.yaml"):
+        assert calibrate(bag, out, *PLANE, "--distance", "2", "--overwrite") == 2
+        printed = capsys.readouterr()
+        assert "cannot write" in printed.err and "source:" not in printed.out
+
+
+def test_the_unit_of_depth_images_needs_depth_images(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert calibrate(bag, tmp_path / "scale.yaml", *PLANE, "--distance", "2", "--depth-unit", "0.01") == 2
+    assert "--depth-unit is of PNG images, not of --distance" in capsys.readouterr().err
+
+
+def test_the_command_to_go_on_with_can_be_copied(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "my scale.yaml"
+    assert calibrate(bag, out, *PLANE, "--distance", "2") == 0
+    assert f"--scale-file '{out}'" in capsys.readouterr().out

@@ -134,3 +134,13 @@ def test_a_cloud_needs_intrinsics() -> None:
     depth_HW = reference.depth_of(item(DISTORTED), CAMERA)
     assert depth_HW is not None and np.isfinite(depth_HW).sum() == 1
     assert CloudReference(lambda item: "too late", "a cloud").depth_of(item(), CAMERA) is None
+
+
+def test_depth_images_among_the_frames_are_no_frames(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "000007_depth.png"), np.full((120, 160), 1500, np.uint16))
+    reference = FolderReference(tmp_path, images=tmp_path)
+    assert reference.depth_of(item(name="000007_rgb"), CAMERA) is not None
+    assert reference.depth_of(item(name="000007_depth"), CAMERA) is None
+    assert reference.why_none == "000007_depth.png is a depth image itself"
+    elsewhere = FolderReference(tmp_path, images=tmp_path.parent)
+    assert elsewhere.depth_of(item(name="000007_depth"), CAMERA) is not None

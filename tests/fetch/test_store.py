@@ -124,6 +124,28 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         other.join()
         with exclusive(tmp_path / "net", quiet):  # what a killed process held is free
             pass
+        assert list(tmp_path.iterdir()) == []  # and no lock is left in the user's folder
     finally:
         other.kill()
         other.join()
+
+
+def _count(path: Path, turns: int) -> None:
+    for _ in range(turns):
+        with exclusive(path, quiet):
+            value = int(path.read_text())
+            time.sleep(0.001)
+            path.write_text(str(value + 1))
+
+
+def test_removing_the_lock_lets_nobody_in_beside_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_POLL_S", 0.0005)
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    context = multiprocessing.get_context("fork")
+    others = [context.Process(target=_count, args=(counter, 60)) for _ in range(4)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join(60)
+    assert counter.read_text() == "240"

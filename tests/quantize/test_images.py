@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from depth_anything_ros.errors import SourceError
+from depth_anything_ros.errors import ConfigError, SourceError
 from depth_anything_ros.quantize.images import load_images
 from depth_anything_ros.spec import ResizeRule
 
@@ -51,3 +51,8 @@ def test_images_of_several_sizes_each_keep_their_aspect(tmp_path: Path) -> None:
 def test_too_few_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="gives 7 usable images; accepted: at least 8"):
         load_images(write_images(tmp_path / "images", 7), RULE, max_images=64)
+
+
+def test_fewer_than_are_needed_cannot_be_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--max-images 4; accepted: at least 8"):
+        load_images(write_images(tmp_path / "images", 8), RULE, max_images=4)
