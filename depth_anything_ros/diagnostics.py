@@ -150,7 +150,7 @@ def engine_status(
         "precision": info.precision,
         "device": info.device,
         "chosen because": info.reason,
-        "notes": "; ".join((*info.notes, *notes)),
+        "notes": "; ".join((*info.notes, *(note for note in notes if note != scale))),
     }
     if error:
         return Status(name, ERROR, f"{state}: {error}", info.device, values)

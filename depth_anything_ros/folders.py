@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .errors import ConfigError
+
 APPLICATION = "depth_anything_ros"
 
 
 def models_folder() -> Path:
     """Folder of the fetched networks, one folder each: ``$XDG_DATA_HOME/depth_anything_ros/models``.
 
-    ``XDG_DATA_HOME`` is ``~/.local/share`` where it is not set. The folder need not exist.
+    ``XDG_DATA_HOME`` is ``~/.local/share`` where it is not set. The folder need not exist. Raises ConfigError for a
+    user without a home.
     """
     return _base("XDG_DATA_HOME", ".local/share") / APPLICATION / "models"
 
@@ -24,4 +27,9 @@ def plans_folder() -> Path:
 def _base(variable: str, default: str) -> Path:
     # The XDG specification: a relative path is to be ignored.
     chosen = os.environ.get(variable, "")
-    return Path(chosen) if os.path.isabs(chosen) else Path.home() / default
+    if os.path.isabs(chosen):
+        return Path(chosen)
+    try:
+        return Path.home() / default
+    except RuntimeError:
+        raise ConfigError(f"this user has no home folder; set {variable} to an absolute path") from None

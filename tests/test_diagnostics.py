@@ -198,6 +198,11 @@ def test_terms_and_scale_are_shown():
         status = engine_status("n", engine, state="active", failure="", num_failures=0, scale="x 1.1")
     assert status.values["licence accepted"].startswith("unclear, named by")
     assert status.values["scale"] == "x 1.1"
+    with load_engine("plane:") as engine:
+        told = engine_status(
+            "n", engine, state="", failure="", num_failures=0, scale="x 1.1", notes=("x 1.1", "other camera")
+        )
+    assert told.values["notes"].endswith("other camera") and "x 1.1" not in told.values["notes"]
 
 
 def test_frames_lost_while_the_engine_is_prepared_are_no_error_of_the_camera():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.folders import models_folder, plans_folder
 
 
@@ -32,3 +33,14 @@ def test_a_relative_place_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("XDG_CACHE_HOME", value)
     assert models_folder().is_relative_to(tmp_path / ".local" / "share")
     assert plans_folder().is_relative_to(tmp_path / ".cache")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ConfigError, match="no home folder; set XDG_DATA_HOME to an absolute path"):
+        models_folder()
