@@ -156,7 +156,10 @@ def engine_status(
         return Status(name, ERROR, f"{state}: {error}", info.device, values)
     if progress:
         return Status(name, WARN, f"{state}: {progress}", info.device, values)
-    return Status(name, OK, f"{state}: {spec.name} on {info.engine} {info.precision}", info.device, values)
+    running = f"{state}: {spec.name} on {info.engine} {info.precision}"
+    if info.is_fallback:
+        return Status(name, WARN, f"{running}, {info.reason}", info.device, values)
+    return Status(name, OK, running, info.device, values)
 
 
 def to_message(statuses: Iterable[Status], header: Any, message: Callable[[str], Any]) -> Any:

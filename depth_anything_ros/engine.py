@@ -48,6 +48,8 @@ class EngineInfo:
     """What a user should know: the measured difference of this precision, an unchecked golden sample."""
     golden: GoldenError | None = None
     """Difference from the golden sample, as measured at load; None where the spec has no sample."""
+    is_fallback: bool = False
+    """Whether another engine was asked for, and this one only allowed in its place."""
 
 
 class DepthEngine(Protocol):

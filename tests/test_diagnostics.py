@@ -188,6 +188,15 @@ def test_an_engine_that_only_fails_is_an_error_though_it_is_loaded():
     assert (status.level, status.message) == (ERROR, "active: no plan passes its check")
 
 
+def test_an_engine_in_the_place_of_the_asked_one_is_a_warning():
+    with load_engine("plane:") as engine:
+        engine.info = replace(
+            engine.info, is_fallback=True, reason="allowed as a fallback, as no plan passes its check"
+        )
+        status = engine_status("n", engine, state="active", failure="", num_failures=0)
+    assert status.level == WARN and status.message.endswith("exact, allowed as a fallback, as no plan passes its check")
+
+
 def test_terms_and_scale_are_shown():
     with load_engine("plane:") as engine:
         status = engine_status("n", engine, state="active", failure="", num_failures=0)

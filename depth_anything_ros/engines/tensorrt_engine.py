@@ -153,7 +153,7 @@ class TensorrtEngine:
             if not self.source.options.cpu_fallback:
                 self._failures[size_hw] = str(error)
                 raise
-            engine = self._cpu_engine("auto", f"allowed as a fallback, as {error}")
+            engine = self._cpu_engine("auto", f"allowed as a fallback, as {error}", is_fallback=True)
         if engine is None:
             return self._in_between(size_hw)
         self._say(size_hw)("", None)
@@ -221,12 +221,15 @@ class TensorrtEngine:
             self._meanwhile = self._cpu_engine(self.source.options.meanwhile, "while the TensorRT plan is prepared")
         return self._meanwhile
 
-    def _cpu_engine(self, engine: str, reason: str) -> DepthEngine:
+    def _cpu_engine(self, engine: str, reason: str, *, is_fallback: bool = False) -> DepthEngine:
         options = dataclasses.replace(
             self.source.options, engine=engine, precision="auto", background=False, meanwhile="", plan=None
         )
         opened = load_engine(self.source.path, options)
-        opened.info = dataclasses.replace(opened.info, reason=reason, notes=(*opened.info.notes, *self.verdicts()))
+        # What was tried explains a fallback; while a plan is still being prepared there is nothing to explain.
+        verdicts = self.verdicts() if is_fallback else []
+        notes = (*opened.info.notes, *verdicts)
+        opened.info = dataclasses.replace(opened.info, reason=reason, notes=notes, is_fallback=is_fallback)
         return opened
 
     def _say(self, size_hw: tuple[int, int]) -> Report:

@@ -85,7 +85,7 @@ def test_where_no_plan_is_right_the_cpu_runs_only_if_that_was_allowed(
     if cpu_fallback:
         consumer.wait_for_message("depth/image")
         engine = consumer.wait_for_status(": engine", lambda s: "tensorrt" not in s["values"].get("engine", "tensorrt"))
-        assert "allowed as a fallback" in engine["values"]["chosen because"]
+        assert "allowed as a fallback" in engine["values"]["chosen because"] and engine["level"] == 1
         return
     engine = consumer.wait_for_status(": engine", lambda status: status["values"]["state"] == "unconfigured")
     assert engine["level"] == 2 and "passes its check" in engine["message"]
