@@ -111,7 +111,7 @@ setup(
         "quantize": ["nncf>=3.0", "openvino>=2025.0", "onnx>=1.16"],
         "train": NETWORK,
         "test": [
-            *("pytest>=7.4", "hypothesis>=6.80"),
+            *("pytest>=7.4", "pytest-xdist>=3.5", "hypothesis>=6.80"),
             *("mcap>=1.2.1", "mcap-ros2-support>=0.5"),
             *("ruff>=0.12", "mypy>=1.15", "types-PyYAML"),
             *("setuptools>=70.1", "packaging>=23"),

@@ -1,6 +1,6 @@
 """What every test shares: where the real recordings lie, which tolerances count as equal, what this machine can run.
 
-Marks: ``slow`` (left out by default), ``ros`` (needs rclpy), ``gpu`` (needs a CUDA device). Helpers that several test
+Marks: ``slow`` (left out by default), ``alone`` (not beside others), ``ros`` (needs rclpy), ``gpu`` (a CUDA device). Helpers that several test
 files share are ordinary modules in this folder, imported as ``from tests.<name> import ...``.
 """
 
@@ -66,8 +66,15 @@ def has_cuda_device() -> bool:
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
+# Their tests are of time, or of many processes that answer each other in time.
+_ALONE = tuple(_ROOT / "tests" / folder for folder in ("live", "embedded", "play", "watch", "benchmarks"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what this machine cannot run."""
+    """Mark what needs the machine for itself; skip, with the reason, what this machine cannot run."""
+    for item in items:
+        if any(folder in item.path.parents for folder in _ALONE):
+            item.add_marker("alone")
     missing = {}
     if any(item.get_closest_marker("ros") for item in items) and importlib.util.find_spec("rclpy") is None:
         missing["ros"] = "needs ROS 2: rclpy does not import"

@@ -25,6 +25,7 @@ from tests.sample_depth import is_tidy, large_frame, messages_in
 from tests.source_tree import REPOSITORY
 
 
+@pytest.mark.alone
 def test_ctrl_c_in_the_middle_of_a_write_comes_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     close_chunk = safe_mcap.McapWriter.close_chunk
 

@@ -65,6 +65,7 @@ def official_weights() -> dict[str, torch.Tensor]:
     return weights
 
 
+@pytest.mark.slow
 def test_the_official_file_of_the_hub_becomes_an_engine(hub: Hub, own_folders: Path) -> None:
     weights = official_weights()
     assert (len(weights), sum(tensor.numel() for tensor in weights.values())) == (239, 24_785_089)
