@@ -1,7 +1,7 @@
 """What every test shares: where the real recordings lie, which tolerances count as equal, what this machine can run.
 
-Marks: ``slow`` (left out by default), ``alone`` (not beside others), ``ros`` (needs rclpy), ``gpu`` (a CUDA device). Helpers that several test
-files share are ordinary modules in this folder, imported as ``from tests.<name> import ...``.
+Marks: ``slow`` (left out by default), ``alone`` (not beside others), ``ros`` (needs rclpy), ``gpu`` (a CUDA device).
+Helpers that several test files share are ordinary modules in this folder, imported as ``from tests.<name> import ...``.
 """
 
 from __future__ import annotations
