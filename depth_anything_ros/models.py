@@ -9,11 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import ConfigError
 from .spec import Licence, ResizeRule
 
-HUB = "https://huggingface.co"
 SIZES = ("small", "base", "large")
 NUM_PARAMETERS = {"small": 24_785_089, "base": 97_470_785, "large": 335_315_649}
 """Of V1 and V2; Depth Anything 3's large ones add a sky head."""
@@ -86,6 +86,26 @@ def _taps(family: str, size: str) -> tuple[int, int, int, int]:
     return (4, 11, 17, 23) if size == "large" else (2, 5, 8, 11)
 
 
+def _relative(family: str, size: str, **where: Any) -> KnownModel:
+    """A relative network of V1 or V2; ``where`` says where it is, and under which licence."""
+    return KnownModel(
+        name=f"{family}-{size}",
+        title=f"Depth Anything {family.upper()} {size}, relative",
+        family=family,
+        size=size,
+        taps=_taps(family, size),
+        head="relu",
+        meaning="relative",
+        quantity="disparity",
+        min_depth_m=0.1,
+        max_depth_m=100.0,
+        resize=_OFFICIAL,
+        hub_size_bytes=4 * NUM_PARAMETERS[size],
+        onnx_file="onnx/model.onnx",
+        **where,
+    )
+
+
 def _v1(size: str) -> KnownModel:
     source = "the author in github.com/LiheYoung/Depth-Anything#15, and the repository's LICENSE"
     licence = Licence(id="Apache-2.0", category="permissive", source=source)
@@ -95,48 +115,26 @@ def _v1(size: str) -> KnownModel:
             " model card say Apache-2.0"
         )
         licence = Licence(id="unclear", category="unclear", source=both_sides)
-    return KnownModel(
-        name=f"v1-{size}",
-        title=f"Depth Anything V1 {size}, relative",
-        family="v1",
-        size=size,
-        taps=_taps("v1", size),
-        head="relu",
-        meaning="relative",
-        quantity="disparity",
-        min_depth_m=0.1,
-        max_depth_m=100.0,
-        resize=_OFFICIAL,
+    return _relative(
+        "v1",
+        size,
         hub_id=f"LiheYoung/depth_anything_vit{size[0]}14",
         hub_file="pytorch_model.bin",
-        hub_size_bytes=4 * NUM_PARAMETERS[size],
         licence=licence,
         transformers_id=f"LiheYoung/depth-anything-{size}-hf",
         onnx_id=f"Xenova/depth-anything-{size}-hf",
-        onnx_file="onnx/model.onnx",
     )
 
 
 def _v2(size: str) -> KnownModel:
-    return KnownModel(
-        name=f"v2-{size}",
-        title=f"Depth Anything V2 {size}, relative",
-        family="v2",
-        size=size,
-        taps=_taps("v2", size),
-        head="relu",
-        meaning="relative",
-        quantity="disparity",
-        min_depth_m=0.1,
-        max_depth_m=100.0,
-        resize=_OFFICIAL,
+    return _relative(
+        "v2",
+        size,
         hub_id=f"depth-anything/Depth-Anything-V2-{size.title()}",
         hub_file=f"depth_anything_v2_vit{size[0]}.pth",
-        hub_size_bytes=4 * NUM_PARAMETERS[size],
         licence=_v2_licence(size),
         transformers_id=f"depth-anything/Depth-Anything-V2-{size.title()}-hf",
         onnx_id=f"onnx-community/depth-anything-v2-{size}",
-        onnx_file="onnx/model.onnx",
     )
 
 
