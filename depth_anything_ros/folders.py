@@ -24,6 +24,11 @@ def plans_folder() -> Path:
     return _base("XDG_CACHE_HOME", ".cache") / APPLICATION / "plans"
 
 
+def bag_frames_folder() -> Path:
+    """Folder of the frames that training unpacked out of bags: ``$XDG_CACHE_HOME/depth_anything_ros/bag_frames``."""
+    return _base("XDG_CACHE_HOME", ".cache") / APPLICATION / "bag_frames"
+
+
 def _base(variable: str, default: str) -> Path:
     # The XDG specification: a relative path is to be ignored.
     chosen = os.environ.get(variable, "")

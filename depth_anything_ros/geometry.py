@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +19,11 @@ from .errors import ImageError
 # A ray grid takes 12 bytes per pixel, 25 MB at 1920x1080; beyond 4K it is computed anew at each call.
 _CACHED_CAMERAS = 4
 _CACHED_PIXELS = 3840 * 2160
+
+HIDDEN_SHARE = 0.01
+HIDDEN_RATIO = 1.25
+"""A point of a cloud is hidden from the camera where another within HIDDEN_SHARE of the image's width is nearer by this
+factor: the LiDAR looks past the edges of things that the camera sees."""
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -76,6 +82,24 @@ def range_to_depth(range_HW: npt.NDArray[Any], camera: CameraModel) -> Float32:
     x_W, y_H = ray_axes(camera, np.float64)
     cosine_HW = (1.0 / np.sqrt(1.0 + x_W[None, :] ** 2 + y_H[:, None] ** 2)).astype(np.float32)
     return np.where(range_HW == 0.0, np.float32(np.nan), range_HW * cosine_HW).astype(np.float32, copy=False)
+
+
+def depth_of_points(points_N3: npt.NDArray[Any], camera: CameraModel) -> Float32:
+    """Return the (H, W) float32 depth image [m] of points (N, 3) [m] in the optical frame, NaN where there is none.
+
+    The nearest point of a pixel counts, and none that is hidden behind its surroundings.
+    """
+    uv_N2, z_N = project(points_N3, camera)
+    with np.errstate(invalid="ignore"):
+        inside_N = np.all((uv_N2 > -0.5) & (uv_N2 < [camera.width - 0.5, camera.height - 0.5]), axis=1)
+    u_N, v_N = np.rint(uv_N2[inside_N]).astype(np.intp).T
+    depth_HW = np.full((camera.height, camera.width), np.inf, np.float32)
+    np.minimum.at(depth_HW, (v_N, u_N), z_N[inside_N].astype(np.float32))
+    reach = 2 * max(1, round(HIDDEN_SHARE * camera.width)) + 1
+    nearest_HW = cv2.erode(depth_HW, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    depth_HW[depth_HW > np.float32(HIDDEN_RATIO) * nearest_HW] = np.nan
+    depth_HW[np.isinf(depth_HW)] = np.nan
+    return depth_HW
 
 
 def _checked(image_HW: npt.NDArray[Any], camera: CameraModel) -> npt.NDArray[Any]:

@@ -46,20 +46,25 @@ def read_image(path: Path, *, upright: bool) -> npt.NDArray[np.uint8]:
         data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+    return decode_image(data, str(path), upright=upright)
+
+
+def decode_image(data: bytes, name: str, *, upright: bool) -> npt.NDArray[np.uint8]:
+    """As ``read_image``, of a file's bytes; ``name`` is named in errors."""
     mode = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         if data.startswith((PNG_MAGIC, JPEG_MAGIC)):  # OpenCV fills what is missing of them with grey
             read_header(data)
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{name}: {error}") from error
     except cv2.error as error:
-        raise ImageError(f"{path} cannot be decoded: {one_line(error)}") from error
+        raise ImageError(f"{name} cannot be decoded: {one_line(error)}") from error
     if pixels is None:
-        raise ImageError(f"{path} is not an image that OpenCV can decode, or it is corrupt")
-    check_size(pixels.shape[1], pixels.shape[0], str(path))
+        raise ImageError(f"{name} is not an image that OpenCV can decode, or it is corrupt")
+    check_size(pixels.shape[1], pixels.shape[0], name)
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"{path} holds {pixels.dtype}; accepted: 8 or 16 bits per channel")
+        raise ImageError(f"{name} holds {pixels.dtype}; accepted: 8 or 16 bits per channel")
     return pixels_to_rgb(pixels, NAMED_ENCODINGS["bgr8" if pixels.dtype == np.uint8 else "bgr16"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from depth_anything_ros.errors import ConfigError
-from depth_anything_ros.folders import models_folder, plans_folder
+from depth_anything_ros.folders import bag_frames_folder, models_folder, plans_folder
 
 
 def test_the_usual_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -24,6 +24,7 @@ def test_chosen_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert models_folder() == tmp_path / "data" / "depth_anything_ros" / "models"
     assert plans_folder() == tmp_path / "cache" / "depth_anything_ros" / "plans"
+    assert bag_frames_folder() == tmp_path / "cache" / "depth_anything_ros" / "bag_frames"
 
 
 @pytest.mark.parametrize("value", ["", "relative/folder", "."])

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cloud_codec import cloud_points
 from ..errors import ConfigError, SourceError
 from ..rigid_transform import FrameTree, RigidTransform
 from .reader import BagReader, stamp_ns
@@ -62,6 +66,21 @@ class BagClouds:
         stamp, message = min(near, key=lambda item: abs(item[0] - time_ns))
         self.gap_ns = abs(stamp - time_ns)
         return message if self.gap_ns <= PAIRING_WINDOW_NS else None
+
+    def points_at(self, time_ns: int, frame_id: str, pose: RigidTransform | None = None) -> NDArray[np.float64] | str:
+        """Return the points (N, 3) [m] of the cloud nearest to a time in ``frame_id``, or why there are none.
+
+        ``pose`` takes points of the cloud's frame to ``frame_id``; without it tf_static says. Times are asked for as in
+        ``nearest``. Raises ConfigError where tf_static does not connect the two frames, ImageError for a cloud that
+        cannot be read.
+        """
+        message = self.nearest(time_ns)
+        if message is None:
+            return (
+                "there are no clouds" if self.gap_ns is None else f"the nearest cloud is {self.gap_ns / 1e9:.2f} s away"
+            )
+        place = pose or self.frames.between(frame_id, str(message.header.frame_id))
+        return place(cloud_points(message)[0])
 
     def _decoded(self, topic: Any) -> Iterator[tuple[int, Any]]:
         for raw in self._reader.messages([topic]):

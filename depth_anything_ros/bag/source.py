@@ -61,7 +61,8 @@ class BagSource:
     camera, camera_name: the camera to use instead of the recording's, and what file it came from.
     rectified: the images are rectified, so P counts. Topics named image_rect... are taken as such.
 
-    ``reference_topic`` is the topic of registered depth, or None. Raises SourceError, CameraError.
+    ``image_topic`` is the name of the images' topic, ``reference_topic`` the topic of registered depth, or None.
+    Raises SourceError, CameraError.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class BagSource:
         except BaseException:
             self._reader.close()
             raise
+        self.image_topic = self._image.name
         self.reference_topic = depth.topic
         if depth.topic is None and depth.note:
             self._reader.report(depth.note)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import datetime
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..cloud_codec import cloud_points
 from ..engine import load_engine
 from ..engine_options import EngineOptions
 from ..errors import ConfigError, OutputError, SourceError
@@ -22,7 +19,6 @@ from ..pipeline import DepthPipeline
 from ..rigid_transform import RigidTransform
 from ..scale_calibration import ScaleCalibration, calibration_to_yaml, quantity_of
 from ..source import Source, open_clouds, open_source
-from ..source_frame import SourceFrame
 from .cloud_files import read_cloud_file
 from .fit import METHODS, ScaleFit, fit_scale
 from .measure import Measurement, measure, measuring_options
@@ -189,22 +185,10 @@ def _reference(options: CalibrateOptions, source: Source, pose: RigidTransform |
         else:
             clouds = stack.enter_context(contextlib.closing(open_clouds(options.source, options.cloud_topic or "")))
             where = "--transform" if pose else "tf_static"
-            yield CloudReference(_recorded_points(clouds, pose), f"clouds on {clouds.topic}, placed by {where}")
-
-
-def _recorded_points(clouds: Any, pose: RigidTransform | None) -> Callable[[SourceFrame], NDArray[np.float64] | str]:
-    def points_of(item: SourceFrame) -> NDArray[np.float64] | str:
-        message = clouds.nearest(item.frame.stamp_ns)
-        if message is None:
-            return (
-                "there are no clouds"
-                if clouds.gap_ns is None
-                else f"the nearest cloud is {clouds.gap_ns / 1e9:.2f} s away"
+            yield CloudReference(
+                lambda item: clouds.points_at(item.frame.stamp_ns, item.frame.frame_id, pose),
+                f"clouds on {clouds.topic}, placed by {where}",
             )
-        place = pose or clouds.frames.between(item.frame.frame_id, str(message.header.frame_id))
-        return place(cloud_points(message)[0])
-
-    return points_of
 
 
 def _open_source(options: CalibrateOptions) -> Source:

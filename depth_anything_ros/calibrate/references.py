@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..camera import CameraModel
 from ..depth_codec import millimetres_to_depth
 from ..errors import ConfigError, ImageError, SourceError
-from ..geometry import project, range_to_depth
+from ..geometry import depth_of_points, range_to_depth
 from ..rectify import Rectifier
 from ..source_frame import SourceFrame
 from ..source_kind import list_folder
@@ -25,10 +25,6 @@ Float32 = NDArray[np.float32]
 
 WINDOW_SHARE = 0.01
 """A taped distance counts for the pixels around its own up to this share of the image's width."""
-HIDDEN_SHARE = 0.01
-HIDDEN_RATIO = 1.25
-"""A point of a cloud is hidden from the camera where another within HIDDEN_SHARE of the image's width is nearer by this
-factor: the LiDAR looks past the edges of things that the camera sees."""
 _ENDINGS = re.compile(r"[-_.](rgb|colou?r|image|img|depth)$", re.IGNORECASE)
 
 
@@ -186,24 +182,6 @@ class CloudReference:
             self.why_none = points_N3
             return None
         return depth_of_points(points_N3, camera)
-
-
-def depth_of_points(points_N3: NDArray[Any], camera: CameraModel) -> Float32:
-    """Return the (H, W) depth image [m] of points (N, 3) [m] in the optical frame, NaN where there is none.
-
-    The nearest point of a pixel counts, and none that is hidden behind its surroundings.
-    """
-    uv_N2, z_N = project(points_N3, camera)
-    with np.errstate(invalid="ignore"):
-        inside_N = np.all((uv_N2 > -0.5) & (uv_N2 < [camera.width - 0.5, camera.height - 0.5]), axis=1)
-    u_N, v_N = np.rint(uv_N2[inside_N]).astype(np.intp).T
-    depth_HW = np.full((camera.height, camera.width), np.inf, np.float32)
-    np.minimum.at(depth_HW, (v_N, u_N), z_N[inside_N].astype(np.float32))
-    reach = 2 * max(1, round(HIDDEN_SHARE * camera.width)) + 1
-    nearest_HW = cv2.erode(depth_HW, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    depth_HW[depth_HW > np.float32(HIDDEN_RATIO) * nearest_HW] = np.nan
-    depth_HW[np.isinf(depth_HW)] = np.nan
-    return depth_HW
 
 
 def _on_rectified(depth_HW: Float32, item: SourceFrame) -> Float32:

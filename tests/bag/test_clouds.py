@@ -9,7 +9,8 @@ import pytest
 
 from depth_anything_ros.bag.clouds import BagClouds
 from depth_anything_ros.cloud_codec import cloud_points
-from depth_anything_ros.errors import SourceError
+from depth_anything_ros.errors import ConfigError, SourceError
+from depth_anything_ros.rigid_transform import RigidTransform
 from depth_anything_ros.source import open_clouds
 from tests.sample_bags import PERIOD_NS, START_NS, Recorded, camera_recording, write_bag
 from tests.sample_clouds import (
@@ -46,6 +47,20 @@ def test_frames_of_tf_static(tmp_path: Path) -> None:
         place = clouds.frames.between("camera_optical_frame", "lidar")
         np.testing.assert_allclose(place(seen_by_lidar(wall_points())), wall_points(), atol=1e-5)
         assert clouds.notes == []
+
+
+def test_points_of_a_moment_in_another_frame(tmp_path: Path) -> None:
+    with BagClouds(write_bag(tmp_path / "bag", lidar_recording(1)), LIDAR_TOPIC) as clouds:
+        points = clouds.points_at(START_NS, "camera_optical_frame")
+        np.testing.assert_allclose(points, wall_points(), atol=1e-5)
+        given = clouds.points_at(START_NS, "elsewhere", RigidTransform.identity())
+        np.testing.assert_allclose(given, seen_by_lidar(wall_points()), atol=1e-6)
+        assert clouds.points_at(START_NS + 10 * PERIOD_NS, "camera_optical_frame") == "the nearest cloud is 0.99 s away"
+    with (
+        BagClouds(tmp_path / "bag", LIDAR_TOPIC) as clouds,
+        pytest.raises(ConfigError, match="no transform from 'lidar' to 'elsewhere'"),
+    ):
+        clouds.points_at(START_NS, "elsewhere")
 
 
 def test_a_transform_that_is_none_is_told_and_left_out(tmp_path: Path) -> None:

@@ -17,12 +17,11 @@ from depth_anything_ros.calibrate.references import (
     RecordedReference,
     TapedDistance,
     TapedReference,
-    depth_of_points,
 )
 from depth_anything_ros.camera import CameraModel
 from depth_anything_ros.depth_frame import CameraFrame
 from depth_anything_ros.errors import ConfigError, SourceError
-from depth_anything_ros.geometry import unproject
+from depth_anything_ros.geometry import depth_of_points, unproject
 from depth_anything_ros.source_frame import SourceFrame
 
 CAMERA = CameraModel(160, 120, 100.0, 100.0, 79.5, 59.5)
