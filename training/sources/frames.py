@@ -80,3 +80,24 @@ def list_frames(index: Path, dataset: str = "", first: int = 0, last: int = -1) 
     if not chosen:
         raise SourceError(f"{index}: no frames {first} to {last} of data set {dataset!r}")
     return chosen
+
+
+class FrameSamples:
+    """Rectified frames, each read when it is first asked for and then kept: they are few."""
+
+    def __init__(self, entries: list[FrameEntry]) -> None:
+        self._entries = entries
+        self._samples: dict[int, DepthSample] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> DepthSample:
+        if index not in self._samples:
+            self._samples[index] = self._entries[index].sample()
+        return self._samples[index]
+
+
+def open_samples(path: Path, *, dataset: str = "") -> FrameSamples:
+    """The frames of the index ``path`` (a JSON object with a list ``frames``), of one ``dataset`` or of all."""
+    return FrameSamples(list_frames(path, dataset))

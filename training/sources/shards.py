@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -41,3 +42,15 @@ class ShardedSamples:
             f"synthetic/{int(self._seeds[index])}",
             sky_known=True,
         )
+
+
+def open_samples(path: Path) -> ShardedSamples:
+    """The rendered views of the folder ``path`` that ``python -m training.sources.synthetic`` wrote."""
+    index = path / "index.json"
+    return _loaded(path.resolve(), index.stat().st_mtime_ns) if index.is_file() else ShardedSamples(path)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(folder: Path, _written_ns: int) -> ShardedSamples:
+    """One copy in memory for all of a stage's uses: a look at its labels, the training, the validation."""
+    return ShardedSamples(folder)

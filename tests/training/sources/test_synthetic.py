@@ -108,3 +108,14 @@ def test_cuda_renders_what_the_cpu_renders(kind: str) -> None:
     # A ray along an edge may fall to either side of it.
     assert (np.abs(second.depth_HW[near] / first.depth_HW[near] - 1) < 1e-4).mean() > 0.995
     assert np.abs(first.image_HW3.astype(float) - second.image_HW3).mean() < 2.0
+
+
+def test_styles_share_the_scene_and_differ_in_looks() -> None:
+    full, plain = (render_sample(21, style=style, **SMALL) for style in ("full", "plain"))
+    assert np.array_equal(full.depth_HW, plain.depth_HW)
+    assert np.mean(full.image_HW3.astype(float) - plain.image_HW3) != 0
+    # One colour per surface and a clean camera: neighbours differ less than under textures and noise.
+    rough, smooth = (np.median(np.abs(np.diff(view.image_HW3.astype(float), axis=1))) for view in (full, plain))
+    assert smooth < 0.7 * rough
+    with pytest.raises(ValueError, match="unknown style 'cartoon'"):
+        render_sample(21, style="cartoon", **SMALL)

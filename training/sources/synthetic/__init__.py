@@ -15,6 +15,7 @@ from .render import RenderedView, hits, render_view
 from .rooms import room_scene
 from .scene import Scene
 from .sensor import Sensor, random_sensor
+from .styles import STYLES, dressed, sensor_of
 from .tabletop import tabletop_scene
 
 VERSION = 1
@@ -26,6 +27,7 @@ _MAKERS = {"room": room_scene, "tabletop": tabletop_scene, "outdoor": outdoor_sc
 __all__ = [
     "FIRST_TRAINING_SEED",
     "KINDS",
+    "STYLES",
     "VERSION",
     "Pinhole",
     "Pose",
@@ -57,10 +59,15 @@ def build_scene(seed: int, kind: str | None = None) -> Scene:
 
 
 def render_sample(
-    seed: int, *, width: int = 256, height: int = 192, kind: str | None = None, device: str = "cpu"
+    seed: int,
+    *,
+    width: int = 256,
+    height: int = 192,
+    kind: str | None = None,
+    style: str = "full",
+    device: str = "cpu",
 ) -> RenderedView:
-    """One training view: the scene of ``seed`` through a random camera with a random sensor."""
-    scene = build_scene(seed, kind)
+    """One training view: the scene of ``seed`` through a random camera, with the materials and sensor of ``style``."""
+    scene = dressed(build_scene(seed, kind), style)
     pose, camera = choose_camera(scene, seed, width, height)
-    sensor = random_sensor(np.random.default_rng([seed, 12]))
-    return render_view(scene, pose, camera, sensor=sensor, seed=1, device=device)
+    return render_view(scene, pose, camera, sensor=sensor_of(seed, style), seed=1, device=device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import FIRST_TRAINING_SEED
+from . import FIRST_TRAINING_SEED, STYLES
 from .shards import ShardPlan, write_shards
 
 
@@ -19,10 +19,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--height", type=int, default=192)
     parser.add_argument("--workers", type=int, default=1, help="processes, one core each (default %(default)s)")
+    parser.add_argument("--style", choices=STYLES, default="full", help="how scenes look (default %(default)s)")
     parser.add_argument("--device", default="cpu", help="torch device (default %(default)s)")
     given = parser.parse_args(arguments)
     try:
-        plan = ShardPlan(given.out, given.start_seed, given.count, given.shard, given.width, given.height, given.device)
+        plan = ShardPlan(
+            given.out, given.start_seed, given.count, given.shard, given.width, given.height, given.device, given.style
+        )
     except ValueError as error:
         parser.error(str(error))
     print(write_shards(plan, workers=given.workers))

@@ -35,6 +35,7 @@ class ShardPlan:
     width: int = 256
     height: int = 192
     device: str = "cpu"
+    style: str = "full"
 
     def __post_init__(self) -> None:
         if self.start_seed < FIRST_TRAINING_SEED:
@@ -60,10 +61,10 @@ def shard_is_complete(path: Path, seeds: list[int], width: int, height: int) -> 
         return False
 
 
-def _render_one(job: tuple[int, int, int, str]) -> tuple[np.ndarray, np.ndarray, list[float], str]:
-    seed, width, height, device = job
+def _render_one(job: tuple[int, int, int, str, str]) -> tuple[np.ndarray, np.ndarray, list[float], str]:
+    seed, width, height, device, style = job
     torch.set_num_threads(1)
-    view = render_sample(seed, width=width, height=height, device=device)
+    view = render_sample(seed, width=width, height=height, device=device, style=style)
     # Ground beyond the range of float16 (65 km, at the horizon) becomes +Inf.
     with np.errstate(over="ignore"):
         depth = view.depth_HW.astype(np.float16)
@@ -96,7 +97,7 @@ def write_shards(plan: ShardPlan, *, workers: int = 1, progress: bool = True) ->
                 if shard_is_complete(path, seeds, plan.width, plan.height):
                     bar.update(len(seeds))
                     continue
-                jobs = [(seed, plan.width, plan.height, plan.device) for seed in seeds]
+                jobs = [(seed, plan.width, plan.height, plan.device, plan.style) for seed in seeds]
                 views = []
                 for view in pool.imap(_render_one, jobs, chunksize=4) if pool else map(_render_one, jobs):
                     views.append(view)
@@ -116,6 +117,7 @@ def _write_index(plan: ShardPlan, index: Path) -> Path:
     ]
     content = {
         "version": VERSION,
+        "style": plan.style,
         "width": plan.width,
         "height": plan.height,
         "start_seed": plan.start_seed,
