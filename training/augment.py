@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_anything_ros.camera import CameraModel
+from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.geometry import ray_axes
 from depth_anything_ros.preprocess import resize_to_network
 
@@ -22,10 +23,13 @@ from .samples import DepthSample
 class AugmentConfig:
     """Strengths; a value of 0 (or 1 for ``min_crop``) switches the part off."""
 
+    crop: str = "view"
+    """view (a virtual camera, turned and zoomed; see ``random_view``) or random (the papers' way, see ``random_crop``).
+    """
     flip: float = 0.5
     """Probability of a horizontal flip."""
     min_crop: float = 0.6
-    """Smallest share of the image's sides that a virtual camera looks at (its zoom)."""
+    """Smallest share of the image's sides that a view or a crop looks at (its zoom)."""
     max_turn_deg: float = 3.0
     """How far a virtual camera's pitch and yaw may lead beyond the image, to where there is no depth."""
     max_roll_deg: float = 5.0
@@ -40,37 +44,83 @@ class AugmentConfig:
     noise: float = 0.3
     """Probability of sensor noise."""
 
+    @classmethod
+    def paper(cls) -> AugmentConfig:
+        """Depth Anything's weak augmentation: a random crop and a horizontal flip."""
+        return cls(
+            crop="random", min_crop=1.0, max_turn_deg=0, max_roll_deg=0, jitter=0, hue=0, grey=0, blur=0, noise=0
+        )
 
-INTERPOLATION = "area"
-"""How training shrinks images; the exported spec promises the same to the node."""
+    def __post_init__(self) -> None:
+        if self.crop not in ("view", "random"):
+            raise ConfigError(f"crop {self.crop!r}: view or random is accepted")
+        if self.crop == "random" and (self.max_turn_deg or self.max_roll_deg):
+            turn = f"max_turn_deg {self.max_turn_deg}, max_roll_deg {self.max_roll_deg}"
+            raise ConfigError(f"{turn}: 0 is accepted with crop random, which does not turn")
+        for name, low, high in (
+            ("flip", 0, 1), ("min_crop", 0.05, 1), ("max_turn_deg", 0, 30), ("max_roll_deg", 0, 180), ("jitter", 0, 1),
+            ("hue", 0, 0.5), ("grey", 0, 1), ("blur", 0, 1), ("noise", 0, 1),
+        ):  # fmt: skip
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} {getattr(self, name)}: a number from {low} to {high} is accepted")
 
 
-def fit_sample(sample: DepthSample, *, height: int, width: int) -> DepthSample:
-    """Resize to the network's size as the node does; depth by the nearest pixel, intrinsics scaled."""
-    image = resize_to_network(sample.image_HW3, (height, width), INTERPOLATION)
+def fit_sample(sample: DepthSample, *, height: int, width: int, interpolation: str) -> DepthSample:
+    """Resize to the network's size as the node does; depth by the nearest pixel, intrinsics scaled.
+
+    ``interpolation`` is the recipe's; the exported spec promises the same to the node.
+    """
     # Not INTER_NEAREST: it takes the upper left pixel of a cell, half a network pixel beside the image.
-    depth = np.asarray(cv2.resize(sample.depth_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.float32)
-    return _with(sample, image, depth, sample.camera.scaled_to(width=width, height=height))
+    depth = cv2.resize(sample.depth_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return sample.replace(
+        image_HW3=resize_to_network(sample.image_HW3, (height, width), interpolation),
+        depth_HW=np.asarray(depth, np.float32),
+        camera=sample.camera.scaled_to(width=width, height=height),
+    )
 
 
 def augment(
-    sample: DepthSample, config: AugmentConfig, rng: np.random.Generator, *, height: int, width: int
+    sample: DepthSample, config: AugmentConfig, rng: np.random.Generator, *, height: int, width: int, interpolation: str
 ) -> DepthSample:
-    """A random variant of ``sample`` at the network's size (h, w); the camera stays true to its pixels."""
-    sample = random_view(sample, config, rng, aspect=width / height)
+    """A random variant of ``sample`` at the network's size (h, w); the camera stays true to its pixels.
+
+    Only depth of a known camera can be seen by a turned one: an unknown shift of disparity would become a slope. Other
+    samples are cropped where ``config`` asks for a view.
+    """
+    can_turn = sample.quantity == "depth" and sample.camera_known
+    look = random_view if config.crop == "view" and can_turn else random_crop
+    sample = look(sample, config, rng, aspect=width / height)
     if rng.random() < config.flip:
         sample = flip(sample)
-    sample = fit_sample(sample, height=height, width=width)
-    return _with(sample, perturb_colour(sample.image_HW3, config, rng), sample.depth_HW, sample.camera)
+    sample = fit_sample(sample, height=height, width=width, interpolation=interpolation)
+    return sample.replace(image_HW3=perturb_colour(sample.image_HW3, config, rng))
 
 
 def flip(sample: DepthSample) -> DepthSample:
     """Mirror left and right; the principal point moves with the pixels."""
-    return _with(
-        sample,
-        np.ascontiguousarray(sample.image_HW3[:, ::-1]),
-        np.ascontiguousarray(sample.depth_HW[:, ::-1]),
-        sample.camera.flipped_horizontally(),
+    return sample.replace(
+        image_HW3=np.ascontiguousarray(sample.image_HW3[:, ::-1]),
+        depth_HW=np.ascontiguousarray(sample.depth_HW[:, ::-1]),
+        camera=sample.camera.flipped_horizontally(),
+    )
+
+
+def random_crop(sample: DepthSample, config: AugmentConfig, rng: np.random.Generator, *, aspect: float) -> DepthSample:
+    """The largest part of that shape (width to height), shrunk by up to ``config.min_crop``, at a random place.
+
+    Resized to the network's size, a largest part is the papers' crop of an image whose short side has been brought to
+    the network's; cropping first saves resizing what is thrown away. The principal point leaves the middle.
+    """
+    camera = sample.camera
+    width_px = min(camera.width, camera.height * aspect) * float(rng.uniform(config.min_crop, 1.0))
+    width = min(max(1, round(width_px)), camera.width)
+    height = min(max(1, round(width_px / aspect)), camera.height)
+    x, y = int(rng.integers(camera.width - width + 1)), int(rng.integers(camera.height - height + 1))
+    part = np.s_[y : y + height, x : x + width]
+    return sample.replace(
+        image_HW3=np.ascontiguousarray(sample.image_HW3[part]),
+        depth_HW=np.ascontiguousarray(sample.depth_HW[part]),
+        camera=camera.cropped(x=x, y=y, width=width, height=height),
     )
 
 
@@ -118,7 +168,9 @@ def turned_view(sample: DepthSample, view: CameraModel, source_from_view: NDArra
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=float("nan"),
     )
-    return _with(sample, np.asarray(image, np.uint8), np.asarray(depth / ahead, np.float32), view)
+    return sample.replace(
+        image_HW3=np.asarray(image, np.uint8), depth_HW=np.asarray(depth / ahead, np.float32), camera=view
+    )
 
 
 def perturb_colour(image_HW3: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -144,9 +196,3 @@ def perturb_colour(image_HW3: NDArray[np.uint8], config: AugmentConfig, rng: np.
     if rng.random() < config.noise:
         image = image + rng.normal(0, rng.uniform(0.005, 0.03), size=image.shape).astype(np.float32)
     return np.asarray(np.clip(image * 255.0 + 0.5, 0, 255), np.uint8)
-
-
-def _with(
-    sample: DepthSample, image: NDArray[np.uint8], depth: NDArray[np.float32], camera: CameraModel
-) -> DepthSample:
-    return DepthSample(image, depth, camera, sample.source, sample.sky_known, sample.is_metric)
