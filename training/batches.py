@@ -1,90 +1,116 @@
-"""``BatchStream``: the batch of every step as a function of (recipe, step) alone."""
+"""``LabelledBatches``: the batch of every step as a function of (recipe, step) alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 
 from .augment import augment
-from .config import SourceConfig, TrainConfig
-from .samples import DepthSample
-from .sources.frames import list_frames
-from .sources.shards import ShardedSamples
-
-
-class SampleSource(Protocol):
-    """Samples by position; positions are stable."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> DepthSample: ...
+from .fit_config import FitConfig, SourceConfig
+from .order import draw, sweep
+from .samples import DepthSample, SampleSource
+from .sources import open_source
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of one step: image uint8 (n, h, w, 3), the rest (n, h, w)."""
+    """Tensors of one step: image uint8 (n, h, w, 3), focal_px (n,), is_metric (n,), the rest (n, h, w)."""
 
     image_nhw3: torch.Tensor
-    log_depth_nhw: torch.Tensor
-    """Natural logarithm of metres at the canonical focal length; 0 where not valid."""
+    depth_nhw: torch.Tensor
+    """Depth along the optical axis, in metres where the sample is metric; 0 where not ``valid_nhw``."""
     valid_nhw: torch.Tensor
+    """Where there is a finite depth above zero; nowhere for a sample of disparity."""
+    disparity_nhw: torch.Tensor
+    """1 / depth with 0 where sky, or the sample's own disparity; 0 where not ``disparity_valid_nhw``."""
+    disparity_valid_nhw: torch.Tensor
     sky_nhw: torch.Tensor
     sky_known_nhw: torch.Tensor
+    """Where it is known whether there is sky."""
+    focal_px_n: torch.Tensor
+    """Mean of fx and fy at this size [px]."""
+    is_metric_n: torch.Tensor
 
 
-def open_source(config: SourceConfig) -> SampleSource:
-    """The samples of one entry of a recipe; frames are read once and kept, they are few."""
-    if config.kind == "synthetic":
-        return ShardedSamples(Path(config.path))
-    return [entry.sample() for entry in list_frames(Path(config.path), config.dataset, config.first, config.last)]
+class SampleDraw:
+    """Which sample stands at a position of a batch: by the sources' weights, or one sweep after the other."""
+
+    def __init__(self, sources: Sequence[SourceConfig], *, seed: int, batch_size: int) -> None:
+        self._sources: list[SampleSource] = [
+            open_source(item.kind, item.path, item.options, first=item.first, last=item.last) for item in sources
+        ]
+        self._edges = np.cumsum([len(source) for source in self._sources])
+        weights = np.array([item.weight for item in sources], dtype=np.float64)
+        self._shares = weights / weights.sum() if weights.sum() > 0 else None
+        self._seed, self._batch_size = seed, batch_size
+
+    def __len__(self) -> int:
+        return int(self._edges[-1])
+
+    def sample(self, step: int, position: int) -> DepthSample:
+        """The sample, not augmented."""
+        if self._shares is None:
+            index = sweep(self._seed, step * self._batch_size + position, len(self))
+            number = int(np.searchsorted(self._edges, index, side="right"))
+            return self._sources[number][index - (int(self._edges[number - 1]) if number else 0)]
+        number, share = draw(self._seed, step, position, self._shares)
+        return self._sources[number][int(share * len(self._sources[number]))]
 
 
-class BatchStream:
-    """Draws samples by weight, augments and stacks them."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        self._config = config
-        self._sources = [open_source(source) for source in config.sources]
-        weights = np.array([source.weight for source in config.sources], dtype=np.float64)
-        self._shares = weights / weights.sum()
-        self._focal = float(config.network.get("canonical_focal_px", 300.0))
-
-    def batch(self, step: int) -> Batch:
-        """The batch of ``step``; the same for every call."""
-        config = self._config
-        rng = np.random.default_rng([config.seed, step])
-        short = config.short_side_at(step)
-        long = round(short * float(rng.choice(np.asarray(config.aspects))) / 14) * 14
-        samples = [self._draw(rng, short, long) for _ in range(config.batch_size)]
-        return collate(
-            samples, canonical_focal_px=self._focal, min_depth_m=config.min_depth_m, max_depth_m=config.max_depth_m
-        )
-
-    def _draw(self, rng: np.random.Generator, height: int, width: int) -> DepthSample:
-        source = self._sources[int(rng.choice(len(self._sources), p=self._shares))]
-        sample = source[int(rng.integers(len(source)))]
-        return augment(sample, self._config.augment, rng, height=height, width=width)
+def batch_size_px(config: FitConfig, *, seed: int, step: int) -> tuple[int, int]:
+    """(height, width) [px] of the batch of ``step``."""
+    rng = np.random.default_rng([seed, step])
+    short = config.short_side_at(step)
+    aspect = float(rng.choice(np.asarray(config.aspects)))
+    long = max(14, round(short * max(aspect, 1 / aspect) / 14) * 14)
+    return (short, long) if aspect >= 1 else (long, short)
 
 
-def collate(samples: list[DepthSample], *, canonical_focal_px: float, min_depth_m: float, max_depth_m: float) -> Batch:
-    """Stack samples of one size; depth becomes the logarithm of metres at the canonical focal length (DA3's
-    transform).
-    """
-    depth = np.stack([sample.depth_HW for sample in samples])
-    valid = np.isfinite(depth) & (depth >= min_depth_m) & (depth <= max_depth_m)
-    focal = np.array([sample.camera.focal_px for sample in samples], dtype=np.float32).reshape(-1, 1, 1)
-    log_depth = np.where(valid, np.log(np.where(valid, depth, 1.0) * canonical_focal_px / focal), 0.0)
-    known = np.array([sample.sky_known for sample in samples]).reshape(-1, 1, 1) & np.ones_like(valid)
-    # A measured pixel is certainly not sky, also where the source does not label sky.
-    known = (known & ~np.isnan(depth)) | valid
+def sample_rng(seed: int, step: int, position: int) -> np.random.Generator:
+    """The generator of everything random about one sample."""
+    return np.random.default_rng([seed, step, position, 1])
+
+
+class LabelledBatches:
+    """Draws, augments and stacks labelled samples: a ``BatchSource``."""
+
+    def __init__(self, config: FitConfig, sources: Sequence[SourceConfig], *, seed: int, interpolation: str) -> None:
+        self._config, self._seed, self._interpolation = config, seed, interpolation
+        self._draw = SampleDraw(sources, seed=seed, batch_size=config.batch_size)
+
+    def batch(self, step: int, positions: range) -> Batch:
+        """See ``BatchSource``."""
+        height, width = batch_size_px(self._config, seed=self._seed, step=step)
+        return collate([self.sample(step, position, height, width) for position in positions])
+
+    def sample(self, step: int, position: int, height: int, width: int) -> DepthSample:
+        """One augmented sample."""
+        rng = sample_rng(self._seed, step, position)
+        return augment(
+            self._draw.sample(step, position), self._config.augment, rng,
+            height=height, width=width, interpolation=self._interpolation,
+        )  # fmt: skip
+
+
+def collate(samples: Sequence[DepthSample]) -> Batch:
+    """Stack samples of one size."""
+    valid = np.stack([sample.valid_HW & (sample.quantity == "depth") for sample in samples])
+    raw = np.stack([sample.depth_HW for sample in samples])
+    disparity = np.stack([sample.disparity_HW for sample in samples])
+    sky = np.isposinf(raw)
+    known = np.array([sample.sky_known for sample in samples]).reshape(-1, 1, 1)
     return Batch(
         image_nhw3=torch.from_numpy(np.stack([sample.image_HW3 for sample in samples])),
-        log_depth_nhw=torch.from_numpy(log_depth.astype(np.float32)),
+        depth_nhw=torch.from_numpy(np.where(valid, raw, 0).astype(np.float32)),
         valid_nhw=torch.from_numpy(valid),
-        sky_nhw=torch.from_numpy(np.isposinf(depth)),
-        sky_known_nhw=torch.from_numpy(known),
+        disparity_nhw=torch.from_numpy(np.where(np.isfinite(disparity), disparity, 0).astype(np.float32)),
+        disparity_valid_nhw=torch.from_numpy(np.isfinite(disparity)),
+        sky_nhw=torch.from_numpy(sky),
+        # A measured pixel is certainly not sky, also where the source does not label sky; a renderer's hole is unknown.
+        sky_known_nhw=torch.from_numpy((known & ~np.isnan(raw)) | valid),
+        focal_px_n=torch.tensor([sample.camera.focal_px for sample in samples], dtype=torch.float32),
+        is_metric_n=torch.tensor([sample.is_metric for sample in samples]),
     )

@@ -3,88 +3,149 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from depth_anything_ros.errors import ConfigError
-from tests.training.tiny_training import tiny_recipe
-from training.config import config_from_dict, config_to_dict, load_recipe
+from training.config import STAGES, Recipe, load_recipe, recipe_from_dict, recipe_to_dict
+from training.fit_config import FitConfig
 from training.sources.synthetic import FIRST_TRAINING_SEED
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "training" / "recipes").glob("*.yaml"))
+
+
+def recipe(**changes: Any) -> dict[str, Any]:
+    tree = {
+        "name": "r", "out": "build/r", "network": {"size": "tiny"},
+        "data": {"scenes": {"kind": "synthetic", "path": "x", "weight": 1}}, "teacher": {"sources": ["scenes"]},
+    }  # fmt: skip
+    return {**tree, **changes}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_load_and_survive_a_round_trip(path: Path) -> None:
     config = load_recipe(path)
     assert config.name == path.stem
-    assert config_from_dict(config_to_dict(config), "round trip") == config
+    assert recipe_from_dict(recipe_to_dict(config), "round trip") == config
 
 
 def test_no_shipped_recipe_trains_on_frames_that_are_kept_for_tests() -> None:
     assert RECIPES
     allowed = {"hololens_seq": 59, "apc_realsense": 5}
     for path in RECIPES:
-        for source in load_recipe(path).sources:
-            if source.kind == "frames":
-                assert 0 <= source.first <= source.last <= allowed[source.dataset], (path.name, source)
+        config = load_recipe(path)
+        for stage in config.stages():
+            section = config.section(stage)
+            if not isinstance(section, FitConfig):
+                continue
+            for source in config.sources((*section.sources, *section.validation)):
+                if source.kind == "frames":
+                    assert 0 <= source.first <= source.last <= allowed[source.options["dataset"]], (path.name, source)
     assert FIRST_TRAINING_SEED >= 1000
-
-
-def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="did you mean learning_rate"):
-        config_from_dict(tiny_recipe(tmp_path, learning_rte=1), "recipe.yaml")
-    with pytest.raises(ConfigError, match="did you mean weight"):
-        config_from_dict(
-            tiny_recipe(tmp_path, sources=[{"kind": "synthetic", "path": "x", "wieght": 1}]), "recipe.yaml"
-        )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 0}, "steps 0"),
-        ({"sources": []}, "sources"),
-        ({"short_sides": [30]}, "short_sides 30"),
-        ({"short_sides": [28, 42]}, "side_shares"),
-        ({"sources": [{"kind": "magic", "path": "x"}]}, "sources.kind 'magic'"),
-        ({"augment": {"flop": 1}}, "did you mean flip"),
+        ({"techer": {}}, "unknown key 'techer'; did you mean teacher"),
+        ({"teacher": {"learning_rte": 1}}, r"teacher: unknown key 'learning_rte'; did you mean learning_rate"),
+        ({"teacher": {"augment": {"flop": 1}}}, "did you mean flip"),
+        ({"teacher": {"steps": 0}}, "teacher: steps 0"),
+        ({"teacher": {"steps": "many"}}, "teacher: steps: 'many'; a whole number"),
+        ({"teacher": {"steps": True}}, "teacher: steps: True; a whole number"),
+        ({"teacher": {"short_sides": [30]}}, "short_sides 30"),
+        ({"teacher": {"short_sides": [28, 42]}}, "side_shares"),
+        ({"teacher": {"short_sides": 28}}, "a list is accepted, not 28"),
+        ({"teacher": {"aspects": [0]}}, "aspects"),
+        ({"teacher": {"schedule": "pol"}}, "schedule 'pol': did you mean poly"),
+        ({"teacher": {"sources": ["scene"]}}, "no source 'scene' in data; did you mean scenes"),
+        ({"teacher": {"sources": "scenes"}}, "sources: a list is accepted"),
+        ({"data": {"scenes": {"kind": "synthetic"}}}, "data.scenes: missing .*path"),
+        ({"data": {"scenes": {"kind": "synthetic", "path": "x", "first": -3}}}, "first -3"),
+        ({"data": []}, "data: a mapping of names to sources"),
+        ({"metric": {"head": "relu"}}, "metric: head 'relu': log_depth, exp or sigmoid"),
+        ({"metric": {"head": "sigmoid"}}, "head_max_depth_m 0.0: a positive number"),
+        ({"student": {"ignore_share": 1.5}}, "ignore_share 1.5"),
+        ({"compute": {"precision": "fp8"}}, "precision 'fp8': fp32 or bf16"),
+        ({"network": {"size": "huge"}}, "network.size 'huge': tiny, small"),
+        ({"network": {"sise": "tiny"}}, r"network.sise: unknown key"),
+        ({"teacher": [1]}, "teacher: a mapping is accepted"),
+        ({"out": 3}, "out: 3; a text is accepted"),
     ],
-)
-def test_bad_values_are_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        config_from_dict(tiny_recipe(tmp_path, **change), "recipe.yaml")
+)  # fmt: skip
+def test_bad_values_are_one_line_that_names_them(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        recipe_from_dict(recipe(**change), "recipe.yaml")
+    assert str(error.value).startswith("recipe.yaml: ") and "\n" not in str(error.value)
+
+
+def test_a_recipe_without_any_stage_is_refused() -> None:
+    tree = recipe()
+    del tree["teacher"]
+    with pytest.raises(ConfigError, match="no stage: at least one of pretrain, teacher"):
+        recipe_from_dict(tree, "recipe.yaml")
+
+
+def test_a_stage_that_stands_there_without_values_is_there() -> None:
+    config = recipe_from_dict(yaml.safe_load(yaml.safe_dump(recipe()) + "export:\n"), "r")
+    assert config.stages() == ("teacher", "export")
+    with pytest.raises(ConfigError, match="no section metric; it has teacher, export"):
+        config.section("metric")
 
 
 def test_overrides_reach_nested_keys_and_are_checked(tmp_path: Path) -> None:
-    path = RECIPES[0]
-    config = load_recipe(path, ["steps=7", "augment.flip=0.25"])
-    assert config.steps == 7 and config.augment.flip == 0.25
-    with pytest.raises(ConfigError, match="key=value"):
-        load_recipe(path, ["steps"])
-    broken = tmp_path / "broken.yaml"
-    broken.write_text("a: [1, 2")
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump(recipe()))
+    config = load_recipe(path, ["teacher.steps=7", "teacher.augment.flip=0.25", "data.scenes.path=y", "export.model=z"])
+    assert config.teacher is not None and config.export is not None
+    assert config.teacher.steps == 7 and config.teacher.augment.flip == 0.25
+    assert config.teacher.augment.crop == "random"  # what is not named keeps the paper's value
+    assert config.data["scenes"].path == "y" and config.export.model == "z"
+    for wrong, message in (
+        ("steps", "key=value"),
+        ("name.x=1", "name holds no named keys"),
+        ("name=[", "not valid YAML"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_recipe(path, [wrong])
+    path.write_text("a: [1, 2")
     with pytest.raises(ConfigError, match="not valid YAML"):
-        load_recipe(broken)
+        load_recipe(path)
+    path.write_text("- 1")
+    with pytest.raises(ConfigError, match="a mapping of recipe keys"):
+        load_recipe(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         load_recipe(tmp_path / "absent.yaml")
 
 
-def test_learning_rate_and_sizes_follow_the_schedule(tmp_path: Path) -> None:
-    config = config_from_dict(
-        tiny_recipe(
-            tmp_path,
-            steps=100,
-            learning_rate=1.0,
-            warmup_steps=10,
-            decay_share=0.5,
-            short_sides=[28, 42],
-            side_shares=[0.6, 0.4],
-        ),
-        "test",
-    )
-    assert config.learning_rate_at(0) == pytest.approx(0.1)
-    assert config.learning_rate_at(49) == pytest.approx(1.0)
-    assert config.learning_rate_at(75) == pytest.approx(0.5)
-    assert config.learning_rate_at(99) == pytest.approx(0.02)
-    assert [config.short_side_at(step) for step in (0, 59, 60, 99)] == [28, 28, 42, 42]
+def test_numbers_as_yaml_reads_them_are_numbers() -> None:
+    config = recipe_from_dict(yaml.safe_load(yaml.safe_dump(recipe()) + "compute: {threads: 1}\n"), "r")
+    assert config.compute.threads == 1
+    tree = recipe(teacher=yaml.safe_load("{learning_rate: 5e-6, clip_norm: 1}"))
+    assert tree["teacher"]["learning_rate"] == "5e-6"  # YAML 1.1 takes it for a text
+    teacher = recipe_from_dict(tree, "r").teacher
+    assert teacher is not None and teacher.learning_rate == 5e-6 and teacher.clip_norm == 1.0
+
+
+def test_the_options_of_a_reader_stand_beside_its_kind() -> None:
+    tree = recipe(data={"f": {"kind": "frames", "path": "i.json", "dataset": "a", "first": 2, "last": 4}})
+    tree["teacher"] = {"sources": ["f", {"kind": "synthetic", "path": "s"}]}
+    config: Recipe = recipe_from_dict(tree, "r")
+    first, second = config.sources(config.section("teacher").sources)
+    assert first.options == {"dataset": "a"} and (first.first, first.last) == (2, 4)
+    assert second.kind == "synthetic" and second.options == {}
+
+
+def test_the_papers_values_are_the_defaults() -> None:
+    config = recipe_from_dict(recipe(**dict.fromkeys(("student", "metric"))), "r")
+    teacher, student, metric = (config.section(stage) for stage in ("teacher", "student", "metric"))
+    assert teacher.learning_rate == 5e-5 and teacher.learning_rate * teacher.encoder_rate == pytest.approx(5e-6)
+    assert teacher.schedule == "hold" and teacher.decay_share == 1 and teacher.final_share == 0  # linear decay to 0
+    assert (teacher.augment.crop, teacher.augment.flip, teacher.augment.jitter) == ("random", 0.5, 0)
+    assert teacher.short_sides == (518,) and teacher.aspects == (1.0,)
+    assert student.unlabelled_per_labelled == 2 and student.feature_margin == 0.85 and student.perturb.cutmix == 0.5
+    assert metric.augment.crop == "view" and metric.head == "log_depth"
+    assert config.network_config(head="relu").head == "relu"
+    assert STAGES.index("pretrain") == 0
