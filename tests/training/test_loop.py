@@ -1,19 +1,22 @@
-"""The loop: it learns, it resumes exactly, it refuses what would silently be another run."""
+"""The loop: it learns, it resumes exactly, it keeps what it has, and its switches change nothing but the cost."""
 
 from __future__ import annotations
 
 import json
+import math
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from depth_anything_ros.errors import ConfigError
-from tests.training.tiny_training import tiny_recipe, write_shards
-from training.batches import BatchStream
+from tests.training.tiny_fit import TinyObjective, fit_tiny, log_of, losses_of, recipe_of
+from tests.training.tiny_training import write_shards
 from training.checkpoint import group, load_checkpoint, load_network
-from training.config import config_from_dict
-from training.loop import fit
+from training.stages import checkpoint_of, is_done
+from training.stop_request import StopRequest
 
 
 @pytest.fixture(scope="module")
@@ -21,73 +24,221 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_shards(tmp_path_factory.mktemp("data") / "shards")
 
 
-def losses(run: Path) -> list[tuple[int, float]]:
-    return [(entry["step"], entry["loss"]) for entry in map(json.loads, (run / "log.jsonl").read_text().splitlines())]
+@pytest.fixture(scope="module")
+def whole(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of six steps that nothing disturbed, validated twice."""
+    out = tmp_path_factory.mktemp("whole")
+    recipe = recipe_of(shards, out)
+    fit_tiny(recipe, TinyObjective(recipe, best="weight"))
+    return out
 
 
-def test_a_run_that_was_cut_and_continued_ends_as_the_uncut_one(shards: Path, tmp_path: Path) -> None:
-    fixed = {"decay_share": 1e-9}  # the schedule must not depend on the number of steps that the first half asks for
-    whole = fit(config_from_dict(tiny_recipe(shards, steps=6, **fixed), "test"), tmp_path / "whole")
-    fit(config_from_dict(tiny_recipe(shards, steps=3, **fixed), "test"), tmp_path / "cut")
-    cut = fit(config_from_dict(tiny_recipe(shards, steps=6, **fixed), "test"), tmp_path / "cut")
-    assert losses(tmp_path / "whole")[-1] == losses(tmp_path / "cut")[-1]
-    first, second = load_checkpoint(whole)[0], load_checkpoint(cut)[0]
-    assert first.keys() == second.keys()
-    for name, tensor in first.items():
-        assert torch.equal(tensor, second[name]), name
+class Interrupted(TinyObjective):
+    """Sends this process a signal while it computes a step."""
+
+    at_step, number = 0, signal.SIGINT
+
+    def forward(self, batch: Any, step: int) -> Any:
+        if step == self.at_step:
+            signal.raise_signal(self.number)
+        return super().forward(batch, step)
+
+
+def assert_same_checkpoints(first: Path, second: Path) -> None:
+    tensors, others = load_checkpoint(first)[0], load_checkpoint(second)[0]
+    assert tensors.keys() == others.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(tensor, others[name]), name
+
+
+# Step 2 is the third: its checkpoint is one that validates.
+@pytest.mark.parametrize(("step", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM), (4, signal.SIGINT)])
+def test_a_run_that_was_interrupted_and_continued_is_the_undisturbed_one(
+    shards: Path, whole: Path, tmp_path: Path, step: int, number: signal.Signals
+) -> None:
+    recipe = recipe_of(shards, tmp_path)
+    interrupted = Interrupted(recipe, best="weight")
+    interrupted.at_step, interrupted.number = step, number
+    handler = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        fit_tiny(recipe, interrupted)
+    assert signal.getsignal(number) == handler
+    assert len(losses_of(tmp_path)) == step + 1
+    assert not is_done(recipe, "teacher")
+    assert fit_tiny(recipe, TinyObjective(recipe, best="weight")) == tmp_path / "teacher" / "best.safetensors"
+    assert is_done(recipe, "teacher")
+    timed = ("seconds", "wait_share")
+    expected, found = (
+        [{key: value for key, value in entry.items() if key not in timed} for entry in log_of(out)]
+        for out in (whole, tmp_path)
+    )
+    assert found == expected
+    for name in ("last", "best"):
+        assert_same_checkpoints(*(out / "teacher" / f"{name}.safetensors" for out in (whole, tmp_path)))
+
+
+def test_a_second_interruption_ends_at_once() -> None:
+    with StopRequest() as stop:
+        assert not stop.requested
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_more_steps_go_on_from_the_last_and_fewer_are_refused(shards: Path, whole: Path, tmp_path: Path) -> None:
+    fit_tiny(recipe_of(shards, tmp_path, steps=3))
+    fit_tiny(recipe_of(shards, tmp_path, steps=6))
+    assert losses_of(tmp_path) == losses_of(whole)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "teacher").iterdir()}
+    with pytest.raises(ConfigError, match=r"steps 4: .* is done with 6 already"):
+        fit_tiny(recipe_of(shards, tmp_path, steps=4))
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "teacher").iterdir()}
+    assert is_done(recipe_of(shards, tmp_path, steps=6), "teacher")
+
+
+def test_a_finished_run_is_left_as_it_is(shards: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(shards, tmp_path, steps=3)
+    path = fit_tiny(recipe)
+    times = path.stat().st_mtime_ns
+    assert fit_tiny(recipe) == path == checkpoint_of(recipe, "teacher") == tmp_path / "teacher" / "last.safetensors"
+    assert path.stat().st_mtime_ns == times and len(losses_of(tmp_path)) == 3
 
 
 def test_training_lowers_the_loss(shards: Path, tmp_path: Path) -> None:
-    config = config_from_dict(
-        tiny_recipe(shards, steps=60, checkpoint_every=5, learning_rate=3e-3, batch_size=4), "test"
-    )
-    fit(config, tmp_path)
-    values = [loss for _, loss in losses(tmp_path)]
-    assert sum(values[-3:]) < 0.7 * sum(values[:3])
+    fit_tiny(recipe_of(shards, tmp_path, steps=30, learning_rate=1e-2, encoder_rate=1.0, checkpoint_every=30))
+    values = losses_of(tmp_path)
+    assert sum(values[-5:]) < 0.5 * sum(values[:5])
 
 
-def test_a_folder_of_another_recipe_is_refused_and_kept(shards: Path, tmp_path: Path) -> None:
-    path = fit(config_from_dict(tiny_recipe(shards, steps=3), "test"), tmp_path)
-    before = path.read_bytes()
-    with pytest.raises(ConfigError, match="learning_rate"):
-        fit(config_from_dict(tiny_recipe(shards, steps=3, learning_rate=0.5), "test"), tmp_path)
-    assert path.read_bytes() == before
+@pytest.mark.parametrize(
+    "compute",
+    [{"accumulate": 2}, {"accumulate": 3}, {"checkpoint_activations": True}, {"workers": 2}],
+    ids=lambda compute: "-".join(map(str, next(iter(compute.items())))),
+)
+def test_a_switch_of_the_computation_changes_the_numbers_by_rounding_alone(
+    shards: Path, whole: Path, tmp_path: Path, compute: dict[str, Any]
+) -> None:
+    fit_tiny(recipe_of(shards, tmp_path, compute=compute))
+    assert losses_of(tmp_path) == pytest.approx(losses_of(whole), rel=1e-5)
+    expected, found = (load_network(out / "teacher" / "last.safetensors")[0] for out in (whole, tmp_path))
+    for (name, first), second in zip(expected.named_parameters(), found.parameters(), strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(shards: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"step \d+: the loss is"):
-        fit(config_from_dict(tiny_recipe(shards, steps=50, learning_rate=1e30, clip_norm=1e30), "test"), tmp_path)
+def test_bf16_is_near_and_the_weights_stay_fp32(shards: Path, whole: Path, tmp_path: Path) -> None:
+    path = fit_tiny(recipe_of(shards, tmp_path, compute={"precision": "bf16"}))
+    assert losses_of(tmp_path) != losses_of(whole)
+    assert losses_of(tmp_path) == pytest.approx(losses_of(whole), rel=0.02)
+    assert {tensor.dtype for tensor in load_checkpoint(path)[0].values()} == {torch.float32}
 
 
-def test_init_takes_the_averaged_weights_and_refuses_another_network(shards: Path, tmp_path: Path) -> None:
-    start = fit(config_from_dict(tiny_recipe(shards, steps=3), "test"), tmp_path / "start")
-    again = fit(
-        config_from_dict(tiny_recipe(shards, steps=1, init=str(start), learning_rate=1e-12), "test"), tmp_path / "next"
-    )
-    expected, found = (group(load_checkpoint(path)[0], name) for path, name in ((start, "ema"), (again, "net")))
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-6)
-    recipe = tiny_recipe(shards, steps=1, init=str(start))
-    recipe["network"] = {**recipe["network"], "fusion_channels": 16}
-    with pytest.raises(ConfigError, match="weights of another network"):
-        fit(config_from_dict(recipe, "test"), tmp_path / "other")
+@pytest.mark.slow
+def test_a_compiled_training_is_the_same(shards: Path, whole: Path, tmp_path: Path) -> None:
+    fit_tiny(recipe_of(shards, tmp_path, compute={"compile": True}))
+    assert losses_of(tmp_path) == pytest.approx(losses_of(whole), rel=1e-4)
 
 
-def test_a_batch_depends_on_the_step_and_holds_canonical_depth(shards: Path) -> None:
-    still = {"max_roll_deg": 0, "max_turn_deg": 0, "min_crop": 1.0}
-    stream = BatchStream(config_from_dict(tiny_recipe(shards, augment=still), "test"))
-    first, again, other = stream.batch(1), stream.batch(1), stream.batch(2)
-    assert torch.equal(first.image_nhw3, again.image_nhw3) and not torch.equal(first.image_nhw3, other.image_nhw3)
-    # 48 rows shrink to 28: the focal length of 50 becomes 29.2, and 2..9 m become that times 300 / 29.2.
-    metres = torch.exp(first.log_depth_nhw[first.valid_nhw]) * (50 * 28 / 48) / 300
-    assert metres.min() > 0.9 and metres.max() < 9.1
-    assert first.sky_nhw.any() and not (first.sky_nhw & first.valid_nhw).any()
+def test_activations_of_an_encoder_without_blocks_cannot_be_computed_again(shards: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(shards, tmp_path, compute={"checkpoint_activations": True})
+    objective = TinyObjective(recipe)
+    objective.network = torch.nn.Linear(2, 2)
+    with pytest.raises(ConfigError, match="checkpoint_activations true"):
+        fit_tiny(recipe, objective)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, shards: Path) -> None:
-    path = fit(config_from_dict(tiny_recipe(shards, steps=3), "test"), tmp_path)
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ConfigError, match="not a readable safetensors"):
-        load_network(path)
-    with pytest.raises(ConfigError, match="no such checkpoint"):
-        load_network(tmp_path / "absent.safetensors")
+def test_more_parts_than_samples_are_refused(shards: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="batch_size 4: at least 5"):
+        fit_tiny(recipe_of(shards, tmp_path, compute={"accumulate": 5}))
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_overwrites_nothing(shards: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(shards, tmp_path, steps=9)
+
+    class Broken(TinyObjective):
+        def forward(self, batch: Any, step: int) -> Any:
+            loss, terms = super().forward(batch, step)
+            return (loss * math.nan, terms) if step == 4 else (loss, terms)
+
+    with pytest.raises(ConfigError, match=r"^step 5: the loss is nan; lower learning_rate \(now 0.001\)"):
+        fit_tiny(recipe, Broken(recipe))
+    assert load_checkpoint(tmp_path / "teacher" / "last.safetensors")[1]["step"] == 3
+    assert not is_done(recipe, "teacher") and len(losses_of(tmp_path)) == 4
+
+
+def test_a_gradient_that_is_not_finite_is_not_saved_either(shards: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(shards, tmp_path, clip_norm=0.0)
+
+    class Rooted(TinyObjective):
+        def forward(self, batch: Any, step: int) -> Any:
+            loss, terms = super().forward(batch, step)
+            return (loss + torch.sqrt(0.0 * loss), terms) if step == 2 else (loss, terms)
+
+    with pytest.raises(ConfigError, match=r"^step 3: the norm of the gradient is nan"):
+        fit_tiny(recipe, Rooted(recipe))
+    assert not (tmp_path / "teacher" / "last.safetensors").exists()
+
+
+def test_labels_that_are_all_invalid_are_said(shards: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(shards, tmp_path, steps=12, checkpoint_every=100)
+
+    class Unlabelled(TinyObjective):
+        def forward(self, batch: Any, step: int) -> Any:
+            loss, terms = super().forward(batch, step)
+            return 0 * loss, terms
+
+    with pytest.raises(ConfigError, match="steps 1 to 10: the gradient is 0; either no sample has a valid label"):
+        fit_tiny(recipe, Unlabelled(recipe))
+
+
+def test_best_is_the_smallest_figure_of_the_averaged_network(shards: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(shards, tmp_path, steps=8, checkpoint_every=2)
+    objective = TinyObjective(recipe, best="error", figures=dict(enumerate([0.5, math.nan, 0.25, 0.375])))
+    path = fit_tiny(recipe, objective)
+    network, meta = load_network(path)
+    assert path.name == "best.safetensors" and meta["step"] == 6
+    weight = float(next(network.parameters()).detach().abs().sum())
+    assert weight == pytest.approx(objective.validations[2]["weight"])
+    figures = [entry["error"] for entry in log_of(tmp_path) if "error" in entry]
+    assert figures == [0.5, None, 0.25, 0.375]
+
+
+def test_checkpoints_say_what_they_are(shards: Path, whole: Path) -> None:
+    recipe = recipe_of(shards, whole)
+    for name in ("best", "last"):
+        network, meta = load_network(whole / "teacher" / f"{name}.safetensors")
+        assert meta["format_version"] == 2 and meta["stage"] == "teacher" and meta["quantity"] == "disparity"
+        assert meta["network"] == network.config.to_dict() and meta["recipe"]["name"] == "tiny"
+        assert meta["fingerprint"] == json.loads((whole / "teacher" / "DONE").read_text())["fingerprint"]
+    assert is_done(recipe, "teacher")
+    tensors = load_checkpoint(whole / "teacher" / "last.safetensors")[0]
+    assert group(tensors, "extra").keys() == {"scale.weight", "scale.bias", "unreached"}
+    assert torch.equal(group(tensors, "extra")["unreached"], torch.ones(3, 2))
+    assert not any("frozen" in name for name in tensors)
+
+
+def test_the_average_is_the_recurrence_of_its_decay(shards: Path, tmp_path: Path) -> None:
+    values: list[torch.Tensor] = []
+    for steps in (1, 2, 3):
+        fit_tiny(recipe_of(shards, tmp_path, steps=steps, ema_decay=0.15))
+        tensors = load_checkpoint(tmp_path / "teacher" / "last.safetensors")[0]
+        name = "neck.convs.0.weight"
+        if not values:
+            start = TinyObjective(recipe_of(shards, tmp_path)).network.state_dict()[name]
+            values.append(start)
+        # The decay is 1/10 and 2/11 until it reaches 0.15.
+        decay = min(0.15, steps / (steps + 9))
+        values.append(decay * values[-1] + (1 - decay) * group(tensors, "net")[name])
+        torch.testing.assert_close(group(tensors, "ema")[name], values[-1])
+
+
+def test_pictures_and_scalars_reach_tensorboard(shards: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    recipe = recipe_of(shards, tmp_path, compute={"tensorboard": True})
+    fit_tiny(recipe, TinyObjective(recipe, best="weight"))
+    board = EventAccumulator(str(tmp_path / "teacher" / "tensorboard"))
+    board.Reload()
+    assert [event.step for event in board.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
+    assert [event.value for event in board.Scalars("loss")] == pytest.approx(losses_of(tmp_path))
+    assert [event.step for event in board.Images("image")] == [3, 6]
