@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .evaluate import Predictor, score
 from .samples import DepthSample
+from .scores import Answer, score
 
 MAP_SIZE = (96, 128)
 _FIT_SIZE = (48, 64)
@@ -21,7 +21,7 @@ _RATIOS = np.geomspace(0.25, 8.0, 41)
 _CONSTANTS_M = np.geomspace(0.2, 60.0, 240)
 
 
-def training_map(samples: Sequence[DepthSample], reduce: Callable[..., NDArray[np.float32]]) -> Predictor:
+def training_map(samples: Sequence[DepthSample], reduce: Callable[..., NDArray[np.float32]]) -> Answer:
     """The pixel-wise mean or median [m] (``np.nanmean``, ``np.nanmedian``) of the training frames, stretched to any
     image.
     """
@@ -45,7 +45,7 @@ def training_map(samples: Sequence[DepthSample], reduce: Callable[..., NDArray[n
     return predict
 
 
-def best_constant(samples: Sequence[DepthSample]) -> Predictor:
+def best_constant(samples: Sequence[DepthSample]) -> Answer:
     """The one distance [m] with the least mean abs_rel over exactly these frames."""
     small = [_small(sample) for sample in samples]
     errors = [np.mean([_abs_rel(np.full_like(truth, c), truth) for truth in small]) for c in _CONSTANTS_M]
@@ -53,7 +53,7 @@ def best_constant(samples: Sequence[DepthSample]) -> Predictor:
     return lambda sample: np.full((sample.camera.height, sample.camera.width), value, np.float32)
 
 
-def best_ramp(samples: Sequence[DepthSample]) -> Predictor:
+def best_ramp(samples: Sequence[DepthSample]) -> Answer:
     """The vertical ramp, linear in depth or in disparity, with the least median-scaled abs_rel, then its best scale
     [m].
     """
@@ -66,20 +66,18 @@ def best_ramp(samples: Sequence[DepthSample]) -> Predictor:
     return lambda sample: _ramp((sample.camera.height, sample.camera.width), *chosen) * scale
 
 
-def other_images(
-    predict: Predictor, donors: Sequence[DepthSample]
-) -> Callable[[Sequence[DepthSample]], dict[str, float]]:
+def other_images(predict: Answer, donors: Sequence[DepthSample]) -> Callable[[Sequence[DepthSample]], dict[str, float]]:
     """A scorer that feeds ``predict`` every donor's image in place of the sample's own, and averages over the donors.
 
     What remains of the network's advantage then does not come from looking at the image.
     """
 
     def scorer(samples: Sequence[DepthSample]) -> dict[str, float]:
-        def swap(donor: DepthSample) -> Predictor:
+        def swap(donor: DepthSample) -> Answer:
             def from_donor(sample: DepthSample) -> NDArray[np.float32]:
                 size = (sample.camera.width, sample.camera.height)
                 image = np.asarray(cv2.resize(donor.image_HW3, size, interpolation=cv2.INTER_AREA), np.uint8)
-                return predict(DepthSample(image, sample.depth_HW, sample.camera, sample.source, sample.sky_known))
+                return predict(sample.replace(image_HW3=image))
 
             return from_donor
 

@@ -2,113 +2,172 @@
 
 from __future__ import annotations
 
-import subprocess
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from depth_anything_ros.engine import apply_sky
-from depth_anything_ros.fingerprint import image_dhash
+from depth_anything_ros.errors import ConfigError, EngineError
 from depth_anything_ros.golden import GoldenSample, save_golden
-from depth_anything_ros.known_spec import GOLDEN_CAMERA, GOLDEN_TOLERANCE, MAX_BATCH
+from depth_anything_ros.known_spec import GOLDEN_TOLERANCE, MAX_BATCH, golden_size, golden_view
+from depth_anything_ros.networks import DepthNetwork
 from depth_anything_ros.networks.export import OUTPUT_NAMES, export_onnx
 from depth_anything_ros.networks.weights import save_weights
-from depth_anything_ros.preprocess import network_size
-from depth_anything_ros.spec import EngineSpec, Licence, save_spec, sha256_of, spec_path_of
+from depth_anything_ros.spec import EngineSpec, Licence, ResizeRule, save_spec, sha256_of, spec_path_of
 
-from .batches import open_source
 from .checkpoint import load_network
-from .config import TrainConfig, config_from_dict
-from .metric import resize_rule
-from .sources.synthetic import render_sample
+from .config import Recipe, recipe_from_dict
+from .predictor import MEANINGS, checkpoint_rule
+from .run_dir import RunDir, os_errors
+from .sources import open_source
+from .stage_configs import ExportConfig
+from .stages import checkpoint_of, is_done, stage_folder
 
-GOLDEN_SEED = 11
-"""Seed of the rendered view in the golden sample; below the seeds that recipes train on."""
+_SUFFIXES = {"artifact": ".onnx", "golden": ".golden.npz", "torch_weights": ".safetensors"}
+_FOCAL_SAMPLES = 50
+"""Samples of a source whose cameras are looked at."""
+RELATIVE_RANGE_M = (0.1, 100.0)
+"""Limits of a relative network, which a calibration gives its metres."""
 
 
-def export_checkpoint(checkpoint: Path, out: Path, *, torch_weights: bool = False) -> EngineSpec:
+def run(recipe: Recipe) -> Path:
+    """Export ``export.model``; returns the .onnx file. Raises ConfigError where the checkpoint is not there yet,
+    EngineError where the exported graph differs from PyTorch, OutputError where the files cannot be written.
+    """
+    out = stage_folder(recipe, "export") / f"{recipe.name}.onnx"
+    if is_done(recipe, "export"):
+        return out
+    config = recipe.section("export")
+    if out.name != f"{recipe.name}.onnx":
+        raise ConfigError(f"name {recipe.name!r}: a name that a file can have is accepted")
+    checkpoint = checkpoint_of(recipe, config.model)
+    with RunDir(recipe, "export") as run_dir:
+        export_checkpoint(checkpoint, out, config)
+        run_dir.mark_done()
+    return out
+
+
+def export_checkpoint(
+    checkpoint: Path, out: Path, config: ExportConfig | None = None, *, torch_weights: bool = False
+) -> EngineSpec:
     """Write ``out`` (.onnx), its spec and its golden sample, and return the spec.
 
-    The averaged weights are stored in fp16; the golden answer is PyTorch's with exactly those weights. With
-    ``torch_weights`` they are also written for the torch engine (.safetensors).
+    The averaged weights are stored in fp16; the golden answer is PyTorch's with exactly those weights. The files are
+    made in a folder beside ``out`` and renamed; the spec, without which nothing is loaded, comes last. ``config`` is
+    that of the checkpoint's own recipe where none is given; ``torch_weights`` adds the weights for the torch engine to
+    it. Raises as ``run``.
     """
+    if out.suffix != _SUFFIXES["artifact"]:
+        raise ConfigError(f"{out}: a file name that ends in .onnx is accepted")
     network, meta = load_network(checkpoint)
-    config = config_from_dict(meta["recipe"], str(checkpoint))
+    recipe = recipe_from_dict(meta["recipe"], str(checkpoint))
+    config = config or recipe.export or ExportConfig()
+    with_torch = torch_weights or config.torch_weights
+    if with_torch and out.with_suffix(_SUFFIXES["torch_weights"]).resolve() == checkpoint.resolve():
+        raise ConfigError(f"{out}: its torch weights would take the place of the checkpoint; take another name")
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(parameter.half().float())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    error = export_onnx(network, out, half_weights=True)
-    golden = out.with_suffix(".golden.npz")
-    rule = resize_rule(config)
-    spec = EngineSpec(
-        name=f"{config.name} {network.config.hidden_size}x{network.config.num_layers}",
-        description=config.description,
-        artifact=out.name,
-        artifact_sha256=sha256_of(out),
-        resize=rule,
-        max_batch=MAX_BATCH,
-        meaning="metric_canonical",
-        canonical_focal_px=network.config.canonical_focal_px,
-        min_depth_m=config.min_depth_m,
-        max_depth_m=config.max_depth_m,
-        licence=Licence(id="Apache-2.0", category="permissive", source="LICENSE and NOTICE of this repository"),
-        sky_output=OUTPUT_NAMES[1],
-        provenance=_provenance(config, meta["step"]),
-        trained_frames=trained_frames(config),
+    with os_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as temporary:
+            files = {kind: Path(temporary) / f"{out.stem}{suffix}" for kind, suffix in _SUFFIXES.items()}
+            parity = export_onnx(network, files["artifact"], half_weights=True)
+            spec = _spec(files["artifact"], network, recipe, meta, checkpoint_rule(meta, checkpoint), config)
+            save_golden(files["golden"], _golden(network, spec))
+            if with_torch:
+                save_weights(network, files["torch_weights"])
+            made = {kind: path for kind, path in files.items() if path.is_file()}
+            hashes = {f"{kind}_sha256": sha256_of(path) for kind, path in made.items()}
+            spec = EngineSpec(**{**vars(spec), **{kind: path.name for kind, path in made.items()}, **hashes})
+            spec_path_of(out).unlink(missing_ok=True)
+            for path in made.values():
+                path.replace(out.parent / path.name)
+        save_spec(spec_path_of(out), spec)
+        size = sum((out.parent / path.name).stat().st_size for path in made.values()) / 1e6
+    print(
+        f"{out}: {spec.meaning}, {size:.1f} MB with golden sample; parity with PyTorch {parity:.1e} (mean relative,"
+        " 3 sizes)"
     )
-    save_golden(golden, _golden(network, spec))
-    made = {"golden": golden}
-    if torch_weights:
-        made["torch_weights"] = out.with_suffix(".safetensors")
-        save_weights(network, made["torch_weights"])
-    named = {kind: path.name for kind, path in made.items()}
-    hashes = {f"{kind}_sha256": sha256_of(path) for kind, path in made.items()}
-    spec = EngineSpec(**{**vars(spec), **named, **hashes})
-    save_spec(spec_path_of(out), spec)
-    size = sum(path.stat().st_size for path in (out, golden, spec_path_of(out))) / 1e6
-    print(f"{out}: {size:.1f} MB with spec and golden sample; parity with PyTorch {error:.1e} (mean relative, 3 sizes)")
     return spec
 
 
-def trained_frames(config: TrainConfig) -> tuple[str, ...]:
-    """Fingerprints of the real frames of a recipe and, where it starts from a checkpoint, of that one's recipe."""
-    marks = set()
-    for source in config.sources:
-        if source.kind == "frames":
-            samples = open_source(source)
-            marks |= {image_dhash(samples[index].image_HW3) for index in range(len(samples))}
-    if config.init:
-        _, meta = load_network(Path(config.init))
-        marks |= set(trained_frames(config_from_dict(meta["recipe"], config.init)))
-    return tuple(sorted(marks))
+def _spec(
+    artifact: Path, network: DepthNetwork, recipe: Recipe, meta: dict[str, Any], rule: ResizeRule, config: ExportConfig
+) -> EngineSpec:
+    head = network.config.head
+    values: dict[str, Any] = {"meaning": MEANINGS[head]}
+    if network.config.has_sky:
+        values["sky_output"] = OUTPUT_NAMES[1]
+    if MEANINGS[head] == "metric_canonical":
+        values["canonical_focal_px"] = network.config.canonical_focal_px
+    if MEANINGS[head] == "metric_fixed":
+        values["training_focal_px"] = training_focal_px(recipe, meta["stage"], rule)
+    if MEANINGS[head] == "relative":
+        values["quantity"] = "disparity"
+        near, far = RELATIVE_RANGE_M
+    else:
+        section = recipe.section(meta["stage"])
+        near, far = section.min_depth_m, network.config.max_depth_m or section.max_depth_m
+    return EngineSpec(
+        name=f"{recipe.name} {network.config.hidden_size}x{network.config.num_layers}",
+        description=recipe.description,
+        artifact=artifact.name,
+        artifact_sha256=sha256_of(artifact),
+        resize=rule,
+        max_batch=MAX_BATCH,
+        min_depth_m=near,
+        max_depth_m=far,
+        licence=Licence(
+            id=config.licence,
+            category=config.licence_category,
+            source=config.licence_source or f"the recipe {recipe.name}",
+        ),
+        provenance={
+            "kind": "trained",
+            "steps": str(meta["step"]),
+            **{key: str(value) for key, value in meta.get("provenance", {}).items()},
+        },
+        trained_frames=tuple(meta.get("trained_frames", ())),
+        **values,
+    )
 
 
-def _golden(network: torch.nn.Module, spec: EngineSpec) -> GoldenSample:
-    height, width = network_size(*GOLDEN_CAMERA, spec.resize)
-    image = render_sample(GOLDEN_SEED, width=width, height=height, kind="room").image_HW3
+def training_focal_px(recipe: Recipe, stage: str, rule: ResizeRule) -> float | None:
+    """Median focal length at the network's input of a stage's training cameras [px], None where they cannot be read.
+
+    What a head without intrinsics answers for (Depth Anything V2's metric models). Where cameras differ, no single
+    number is right; log_depth and exp heads do not need one.
+    """
+    section = recipe.section(stage)
+    focals = []
+    try:
+        for item in recipe.sources(section.sources):
+            samples = open_source(item.kind, item.path, item.options, first=item.first, last=item.last)
+            positions = np.linspace(0, len(samples) - 1, min(len(samples), _FOCAL_SAMPLES)).astype(int)
+            cameras = [samples[int(position)].camera for position in positions]
+            focals += [camera.focal_px * rule.side / min(camera.width, camera.height) for camera in cameras]
+    except (ConfigError, OSError, ValueError) as error:
+        print(f"the cameras that {recipe.name} was trained with cannot be read, so the spec names no focal: {error}")
+        return None
+    if np.ptp(focals) > 0.1 * np.median(focals):
+        print(
+            f"the focal lengths that {recipe.name} was trained with go from {min(focals):.0f} to {max(focals):.0f} px"
+            " at the network; a head that knows none is right for one of them (log_depth is for any)"
+        )
+    return round(float(np.median(focals)), 1)
+
+
+def _golden(network: DepthNetwork, spec: EngineSpec) -> GoldenSample:
+    image = golden_view(golden_size(spec))
     with torch.inference_mode():
-        depth, sky = (output.numpy() for output in network(torch.from_numpy(image)[None]))
-    return GoldenSample(image, np.array(apply_sky(depth.copy(), sky, spec)[0]), GOLDEN_TOLERANCE)
-
-
-def _provenance(config: TrainConfig, step: int) -> dict[str, str]:
-    revision = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-        check=False,
-    )
-    sources = "; ".join(
-        f"{item.dataset or 'synthetic'} {item.first}..{item.last if item.last >= 0 else 'end'}"
-        for item in config.sources
-    )
-    return {
-        "kind": "starter",
-        "recipe": config.name,
-        "steps": str(step),
-        "sources": sources,
-        "revision": revision.stdout.strip() or "unknown",
-    }
+        depth, *sky = (output.numpy() for output in network(torch.from_numpy(image)[None]))
+    answer = apply_sky(np.array(depth), sky[0] if sky else None, spec)[0]
+    finite = answer[np.isfinite(answer)]
+    if not finite.size or float(finite.max()) <= 0:
+        what = "sky" if not finite.size else "0"
+        raise EngineError(f"{spec.name}: answers {what} everywhere on the golden view; train it further or anew")
+    return GoldenSample(image, answer, GOLDEN_TOLERANCE)

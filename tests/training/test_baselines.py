@@ -5,21 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depth_anything_ros.camera import CameraModel
+from tests.training.made import ramp, sample
 from training.baselines import best_constant, best_ramp, other_images, training_map
-from training.evaluate import score
 from training.samples import DepthSample
-
-CAMERA = CameraModel(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
-
-
-def sample(depth: np.ndarray, grey: int = 100) -> DepthSample:
-    depth_HW = np.ascontiguousarray(np.broadcast_to(depth, (48, 64)).astype(np.float32))
-    return DepthSample(np.full((48, 64, 3), grey, np.uint8), depth_HW, CAMERA, "made", sky_known=False)
-
-
-def ramp(top: float, bottom: float) -> np.ndarray:
-    return np.linspace(top, bottom, 48)[:, None]
+from training.scores import score
 
 
 def test_the_maps_are_mean_and_median_and_fill_what_was_never_seen() -> None:

@@ -9,9 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
+from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.spec import load_spec
-from tests.training.test_export_stage import engine_path  # noqa: F401
-from training.model_card import LEFT_OUT, record_in_spec, tabulate, to_markdown
+from tests.tiny_networks import write_network
+from tests.training.made import write_checkpoint
+from tests.training.tiny_training import write_shards
+from training.__main__ import main
+from training.card import LEFT_OUT, record_in_spec, tabulate, to_markdown, write_card
 from training.samples import DepthSample
 
 
@@ -67,13 +71,28 @@ def test_choices_see_the_validation_frames_only(index: Path) -> None:
     assert seen == {f"hololens_seq/{number}" for number in range(50, 60)}
 
 
-def test_recorded_figures_are_found_in_the_spec(engine_path: Path) -> None:  # noqa: F811
+def test_recorded_figures_are_found_in_the_spec(tmp_path: Path) -> None:
     figures = {"abs_rel": 0.1234, "median_abs_rel": 0.1}
+    engine = write_network(tmp_path, provenance={"recipe": "tiny"})
     record_in_spec(
-        engine_path,
+        engine,
         [("walk 60-79", "network", figures), ("walk 60-79", "best ramp", figures), (LEFT_OUT[0], "network", figures)],
     )
-    provenance = load_spec(engine_path.with_suffix(".json")).provenance
-    assert provenance["recipe"] == "tiny"
-    measured = {key: value for key, value in provenance.items() if key.startswith("measured")}
-    assert measured == {"measured_walk_60-79": "abs_rel 0.123, median-scaled 0.100"}
+    provenance = load_spec(engine.with_suffix(".json")).provenance
+    assert provenance == {"recipe": "tiny", "measured_walk_60-79": "abs_rel 0.123, median-scaled 0.100"}
+
+
+def test_the_command_writes_the_table_of_an_engine(index: Path, tmp_path: Path) -> None:
+    engine, out = write_network(tmp_path), tmp_path / "cards" / "card.md"
+    command = ["card", "--engine", str(engine), "--index", str(index), "--out", str(out), "--record"]
+    assert main(command) == 0
+    records = json.loads(out.with_suffix(".json").read_text())
+    assert [record["answer"] for record in records][:2] == ["network", "mean map"]
+    assert f"| hololens_seq 50-59 | network | {records[0]['abs_rel']:.3f} |" in out.read_text()
+    assert "measured_hololens_seq_50-59" in load_spec(engine.with_suffix(".json")).provenance
+
+
+def test_a_card_is_of_a_network_with_metres(index: Path, tmp_path: Path) -> None:
+    teacher = write_checkpoint(tmp_path / "teacher.safetensors", write_shards(tmp_path / "shards"), "relu")
+    with pytest.raises(ConfigError, match="disparity without a unit"):
+        write_card(str(teacher), index, which="validation", out=None)

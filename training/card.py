@@ -1,4 +1,4 @@
-"""The model card's table: an exported engine on the real frames, beside answers that ignore the image."""
+"""Command ``card``: the model card's table, an engine on the real frames beside answers that ignore the image."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from depth_anything_ros.depth_frame import CameraFrame
-from depth_anything_ros.engine import load_engine
-from depth_anything_ros.pipeline import DepthPipeline, PipelineOptions
+from depth_anything_ros.engine import resolve_artifact
+from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.spec import load_spec, save_spec, spec_path_of
 
 from .baselines import best_constant, best_ramp, other_images, training_map
-from .evaluate import Predictor, score
+from .evaluate import answer_of, output_of, training_focal_px
+from .predictor import open_predictor
+from .run_dir import atomic_path
 from .samples import DepthSample
+from .scores import Answer, score
 from .sources.frames import list_frames
 
 TRAINING = (("hololens_seq", 0, 59), ("apc_realsense", 0, 5))
@@ -26,21 +27,19 @@ VALIDATION = (("hololens_seq", 50, 59),)
 TEST = (("hololens_seq", 60, 79), ("apc_realsense", 6, 11))
 LEFT_OUT = ("tum_fr2", "ycb_xtion", "arc2017", "realsense_d435", "middlebury_motorcycle", "pjlab_road")
 """Cameras of which no frame is ever trained on."""
-FIGURES = ("abs_rel", "median_abs_rel", "rmse", "delta1", "silog")
+FIGURES = {
+    "abs_rel": "abs_rel",
+    "median-scaled abs_rel": "median_abs_rel",
+    "affine-aligned abs_rel": "affine_abs_rel",
+    "rmse [m]": "rmse",
+    "delta1": "delta1",
+    "silog": "silog",
+}
+"""Columns of the table, and their names in ``scores.score``."""
 Row = tuple[str, str, dict[str, float]]
 
 
-def engine_predictor(engine: Path) -> Predictor:
-    """Metres (H, W) by the exported engine through the same pipeline as ``run``, without the flying-pixel filter."""
-    pipeline = DepthPipeline(load_engine(engine), PipelineOptions(edge_ratio=None))
-
-    def predict(sample: DepthSample) -> NDArray[np.float32]:
-        return pipeline.run([CameraFrame(sample.image_HW3, sample.camera, 0, sample.source)])[0].depth_HW
-
-    return predict
-
-
-def tabulate(predict: Predictor, index: Path, which: str) -> list[Row]:
+def tabulate(predict: Answer, index: Path, which: str) -> list[Row]:
     """Rows (frames, answer, figures) of the validation frames, or of the test frames and the left-out cameras."""
 
     def load(dataset: str, first: int = 0, last: int = -1) -> list[DepthSample]:
@@ -83,18 +82,16 @@ def _means(rows: Sequence[Row]) -> list[Row]:
 
 def to_markdown(rows: Sequence[Row]) -> str:
     """A Markdown table of the rows."""
-    lines = [
-        "| frames | answer | abs_rel | median-scaled abs_rel | rmse [m] | delta1 | silog |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    lines = [f"| frames | answer | {' | '.join(FIGURES)} |", "|" + "---|" * (len(FIGURES) + 2)]
     for name, answer, figures in rows:
-        lines.append(f"| {name} | {answer} | " + " | ".join(f"{figures[key]:.3f}" for key in FIGURES) + " |")
+        lines.append(f"| {name} | {answer} | " + " | ".join(f"{figures[key]:.3f}" for key in FIGURES.values()) + " |")
     return "\n".join(lines) + "\n"
 
 
-def record_in_spec(engine: Path, rows: Sequence[Row]) -> None:
+def record_in_spec(engine: Path | str, rows: Sequence[Row]) -> None:
     """Store the network's own figures in the engine's spec, where ``run`` and ``info`` show them to the user."""
-    spec = load_spec(spec_path_of(engine))
+    path = spec_path_of(resolve_artifact(engine))
+    spec = load_spec(path)
     measured = {
         "measured_" + name.replace(" ", "_"): "abs_rel {abs_rel:.3f}, median-scaled {median_abs_rel:.3f}".format(
             **figures
@@ -102,18 +99,25 @@ def record_in_spec(engine: Path, rows: Sequence[Row]) -> None:
         for name, answer, figures in rows
         if answer == "network" and name not in LEFT_OUT
     }
-    save_spec(spec_path_of(engine), dataclasses.replace(spec, provenance={**spec.provenance, **measured}))
+    save_spec(path, dataclasses.replace(spec, provenance={**spec.provenance, **measured}))
 
 
-def write_card(engine: Path, index: Path, *, which: str, out: Path | None, record: bool = False) -> None:
-    """Print the table; with ``out`` also write it there (.md) and as JSON, with ``record`` into the engine's spec."""
-    rows = tabulate(engine_predictor(engine), index, which)
+def write_card(engine: str, index: Path, *, which: str, out: Path | None, record: bool = False) -> None:
+    """Print the table; with ``out`` also write it there (.md) and as JSON, with ``record`` into the engine's spec.
+
+    ``engine`` is anything that ``open_predictor`` opens and that gives metres; ConfigError for a relative network.
+    """
+    with open_predictor(engine) as predictor:
+        if output_of(predictor) != "metres":
+            raise ConfigError(f"{engine}: gives {predictor.quantity} without a unit; a card is of a metric network")
+        rows = tabulate(answer_of(predictor, training_focal_px=training_focal_px(engine)), index, which)
     table = to_markdown(rows)
     print(table)
     if record:
         record_in_spec(engine, rows)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(table, encoding="utf-8")
         records = [{"frames": name, "answer": answer, **figures} for name, answer, figures in rows]
-        out.with_suffix(".json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+        for path, text in ((out, table), (out.with_suffix(".json"), json.dumps(records, indent=1) + "\n")):
+            with atomic_path(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
