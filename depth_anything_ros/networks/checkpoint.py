@@ -48,7 +48,7 @@ def load_known(path: Path, model: KnownModel | None) -> tuple[DepthNetwork, Know
     Returns the network, the model that it is, and where it was loaded from.
     Raises ConfigError where the file is none, is another network, or cannot be told apart; nothing is loaded in part.
     """
-    file = _weights_file(Path(path))
+    file = weights_file(Path(path))
     weights = map_keys(read_tensors(file), str(file))
     model = _recognise(file, weights, _read_config(file), model)
     network = DepthNetwork(config_of(model, transformers_layout=weights.keys == TRANSFORMERS))
@@ -89,7 +89,8 @@ def _unpacked_size(file: Path) -> int:
         return sum(entry.file_size for entry in archive.infolist())
 
 
-def _weights_file(path: Path) -> Path:
+def weights_file(path: Path) -> Path:
+    """The weights file that ``path`` is, or that stands in a folder as the hub names it; ConfigError for neither."""
     if path.is_dir():
         found = [path / name for name in _FOLDER_FILES if (path / name).is_file()]
         if not found:

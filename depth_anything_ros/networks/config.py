@@ -13,6 +13,7 @@ PATCH_SIZE = 14
 """Side of one DINOv2 patch in pixels; image sides must be multiples of it."""
 HEADS = ("log_depth", "relu", "sigmoid", "exp")
 POSITION_RULES = ("size", "offset")
+FFNS = ("mlp", "swiglu")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class NetworkConfig:
     """Width of the first stage of ``ConvStem`` in front of the tokens; 0 is DINOv2's single 14x14 convolution."""
     canonical_focal_px: float = 300.0
     """The depth output is in metres for a camera of this focal length at the network's input size."""
+    ffn: str = "mlp"
+    """What follows the attention of each layer: mlp (four times as wide, GELU) or swiglu (DINOv2 giant's)."""
     drop_path: float = 0.0
     """Stochastic depth while training (Huang et al. 2016); 0 at inference."""
     head: str = "log_depth"
@@ -57,7 +60,7 @@ class NetworkConfig:
             raise ConfigError(f"hidden_size {self.hidden_size}: a multiple of num_heads {self.num_heads} is accepted")
         if not self.canonical_focal_px > 0:
             raise ConfigError(f"canonical_focal_px {self.canonical_focal_px}: a positive number of pixels is accepted")
-        for name, accepted in (("head", HEADS), ("position_rule", POSITION_RULES)):
+        for name, accepted in (("head", HEADS), ("position_rule", POSITION_RULES), ("ffn", FFNS)):
             if getattr(self, name) not in accepted:
                 raise ConfigError(f"{name} {getattr(self, name)!r}: {', '.join(accepted)} are accepted")
         if (self.max_depth_m > 0) != (self.head == "sigmoid"):

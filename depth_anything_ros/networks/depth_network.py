@@ -45,6 +45,7 @@ class DepthNetwork(nn.Module):
             image_size=config.position_grid * PATCH_SIZE,
             patch_size=PATCH_SIZE,
             drop_path_rate=config.drop_path,
+            use_swiglu_ffn=config.ffn == "swiglu",
             use_mask_token=False,
             attn_implementation="sdpa",
         )
@@ -62,6 +63,8 @@ class DepthNetwork(nn.Module):
                 fusion_hidden_size=config.fusion_channels,
             )
         )
+        # The coarsest level has nothing to fuse with: its first unit is there for the names in files alone.
+        self.neck.fusion_stage.layers[0].residual_layer1.requires_grad_(False)
         self.head = OutputHead(config)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255.0, persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255.0, persistent=False)
@@ -71,11 +74,30 @@ class DepthNetwork(nn.Module):
 
     def logits(self, image_nhw3: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The head's values before its activation, (n, h, w) each: what the losses work on (log depth, sky logit)."""
-        pixels = (image_nhw3.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-        return self.logits_of_pixels(pixels)
+        return self.logits_of_pixels(self.normalise(image_nhw3))
+
+    def logits_with_tokens(self, image_nhw3: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """``logits`` and ``tokens`` of an image in one pass."""
+        pixels = self.normalise(image_nhw3)
+        taps, levels, detail = self._encode_pixels(pixels)
+        return self._decode(taps, levels, detail, (pixels.shape[2], pixels.shape[3])), taps[-1][:, 1:]
 
     def logits_of_pixels(self, pixels_n3hw: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """As ``logits``, for an image that is normalised already, (n, 3, h, w) float."""
+        return self._decode(*self._encode_pixels(pixels_n3hw), (pixels_n3hw.shape[2], pixels_n3hw.shape[3]))
+
+    def tokens(self, pixels_n3hw: torch.Tensor) -> torch.Tensor:
+        """The encoder's features of a normalised image, (n, patches, c): the last tap's, normed, no class token."""
+        return self._encode_pixels(pixels_n3hw)[0][-1][:, 1:]
+
+    def normalise(self, image_nhw3: torch.Tensor) -> torch.Tensor:
+        """RGB bytes (n, h, w, 3) to ImageNet-normalised pixels (n, 3, h, w)."""
+        return (image_nhw3.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
+
+    def _encode_pixels(
+        self, pixels_n3hw: torch.Tensor
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor | None]:
+        """The tapped tokens and, of a convolutional stem, the decoder's two finest levels and its first features."""
         pixels = pixels_n3hw.to(self.backbone.layernorm.weight.dtype)
         rows, columns = pixels.shape[2] // PATCH_SIZE, pixels.shape[3] // PATCH_SIZE
         projection = self.backbone.embeddings.patch_embeddings.projection
@@ -85,10 +107,19 @@ class DepthNetwork(nn.Module):
             detail, levels, patches = projection(pixels)
         else:
             patches = projection(pixels)
-        maps = self.neck.reassemble_stage(self.encode(patches, rows, columns), rows, columns)
+        return self.encode(patches, rows, columns), levels, detail
+
+    def _decode(
+        self,
+        taps: list[torch.Tensor],
+        levels: list[torch.Tensor],
+        detail: torch.Tensor | None,
+        size_hw: tuple[int, int],
+    ) -> tuple[torch.Tensor, ...]:
+        maps = self.neck.reassemble_stage(taps, size_hw[0] // PATCH_SIZE, size_hw[1] // PATCH_SIZE)
         maps = [tokens + conv for tokens, conv in zip(maps, levels, strict=False)] + maps[len(levels) :]
         features = self.neck.fusion_stage([conv(level) for conv, level in zip(self.neck.convs, maps, strict=False)])[-1]
-        return self.head(features, detail, (pixels.shape[2], pixels.shape[3]))
+        return self.head(features, detail, size_hw)
 
     def half_(self) -> DepthNetwork:
         """Turn to fp16 in place, for a CUDA device, and return itself.

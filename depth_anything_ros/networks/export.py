@@ -19,7 +19,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ..errors import EngineError
+from ..errors import ConfigError, EngineError
 from .config import PATCH_SIZE
 from .depth_network import DepthNetwork
 
@@ -29,6 +29,8 @@ OUTPUT_NAMES = ("depth", "sky")
 """The second is there where the network has a sky head."""
 PARITY_SIZES = ((8, 12), (12, 9), (14, 21))
 """Network sizes in patches (rows, columns) at which every export is compared with PyTorch."""
+MAX_WEIGHT_BYTES = 2**31 - 2**24
+"""One ONNX file holds 2 GiB; what the graph itself takes is far below 16 MiB."""
 PARITY_TOLERANCE = 1e-4
 """Largest accepted mean relative difference of depth in fp32 with the same weights."""
 
@@ -61,7 +63,8 @@ def plain_copy(network: DepthNetwork) -> DepthNetwork:
     plain = copy.deepcopy(network).eval()
     for layer in plain.backbone.encoder.layer:
         layer.attention = _PlainAttention(layer.attention)
-        for linear, scale in ((layer.attention.o_proj, "layer_scale1"), (layer.mlp.fc2, "layer_scale2")):
+        last = layer.mlp.down_proj if network.config.ffn == "swiglu" else layer.mlp.fc2
+        for linear, scale in ((layer.attention.o_proj, "layer_scale1"), (last, "layer_scale2")):
             gamma = getattr(layer, scale).lambda1
             with torch.no_grad():
                 linear.weight.mul_(gamma[:, None])
@@ -76,9 +79,15 @@ def export_onnx(network: DepthNetwork, path: Path, *, half_weights: bool = False
     Input ``image`` uint8 (batch, height, width, 3) RGB; outputs ``depth`` and, where the network has a sky head,
     ``sky``, float32 (batch, height, width).
     ``half_weights`` rounds the weights to fp16 first (in the network that parity is measured against too) and stores
-    them so; the graph still computes in fp32. Raises ``EngineError`` when parity fails; nothing is left at ``path``
-    then.
+    them so; the graph still computes in fp32. Raises ``EngineError`` when parity fails, and ``ConfigError`` for more
+    weights than one ONNX file holds (the size giant); nothing is left at ``path`` then.
     """
+    size = 4 * sum(parameter.numel() for parameter in network.parameters())
+    if size > MAX_WEIGHT_BYTES:
+        raise ConfigError(
+            f"{path.name}: {size / 1e9:.1f} GB of weights; one ONNX file holds {MAX_WEIGHT_BYTES / 1e9:.1f} GB;"
+            " label with the checkpoint itself and export a student of it"
+        )
     plain = plain_copy(network)
     if half_weights:
         with torch.no_grad():

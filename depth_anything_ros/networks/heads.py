@@ -45,8 +45,15 @@ class OutputHead(nn.Module):
         if self.detail is not None and detail_ndhw is not None:
             detail = self.detail(detail_ndhw)
             enlarged = enlarged + F.interpolate(detail, size=size_hw, mode="bilinear", align_corners=False)
-        # The last product may be kept in a higher precision than the rest: its result goes through exp.
-        hidden = F.relu(self.conv2(enlarged)).to(self.depth.weight.dtype)
+        depth_hidden = F.relu(self.conv2(enlarged))
+        sky_hidden = F.relu(self.sky_conv2(enlarged)) if self.kind == "exp" else depth_hidden
+        # The last product is kept in a higher precision than the rest: its result goes through exp, or loses its mean
+        # in a loss, and bf16 has three digits.
+        with torch.autocast(enlarged.device.type, enabled=False):
+            return self._last(depth_hidden, sky_hidden)
+
+    def _last(self, depth_hidden: torch.Tensor, sky_hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        hidden = depth_hidden.to(self.depth.weight.dtype)
         if self.kind == "log_depth":
             # Both channels in one product: two with a single channel each cost training a tenth of its time on a CPU.
             weight = torch.cat([self.depth.weight, self.sky.weight])
@@ -56,8 +63,7 @@ class OutputHead(nn.Module):
         depth = self.depth(hidden).squeeze(1)
         if self.kind != "exp":
             return (depth,)
-        hidden = F.relu(self.sky_conv2(enlarged)).to(self.sky.weight.dtype)
-        return depth, self.sky(hidden).squeeze(1)
+        return depth, self.sky(sky_hidden.to(self.sky.weight.dtype)).squeeze(1)
 
     def activate(self, logits: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Logits to metres or disparity, and to a sky score that is 0 or more (0 to 1 of a log_depth head)."""

@@ -26,6 +26,7 @@ _OFFICIAL_RULES = (
     (r"pretrained\.pos_embed", "backbone.embeddings.position_embeddings"),
     (r"pretrained\.patch_embed\.proj\.(\w+)", r"backbone.embeddings.patch_embeddings.projection.\1"),
     (r"pretrained\.blocks\.(\d+)\.(norm[12]|mlp\.fc[12])\.(\w+)", rf"{_LAYER}.\1.\2.\3"),
+    (r"pretrained\.blocks\.(\d+)\.mlp\.w3\.(\w+)", rf"{_LAYER}.\1.mlp.down_proj.\2"),
     (r"pretrained\.blocks\.(\d+)\.attn\.proj\.(\w+)", rf"{_LAYER}.\1.attention.o_proj.\2"),
     (r"pretrained\.blocks\.(\d+)\.ls([12])\.gamma", rf"{_LAYER}.\1.layer_scale\2.lambda1"),
     (r"pretrained\.norm\.(\w+)", r"backbone.layernorm.\1"),
@@ -46,13 +47,19 @@ _OFFICIAL_RULES = (
     (r"head\.scratch\.sky_output_conv2\.0\.(\w+)", r"head.sky_conv2.\1"),
     (r"head\.scratch\.sky_output_conv2\.2\.(\w+)", r"head.sky.\1"),
 )
-_OFFICIAL_QKV = re.compile(r"pretrained\.blocks\.(\d+)\.attn\.qkv\.(\w+)")
+_PARTS = (
+    (r"pretrained\.blocks\.(\d+)\.attn\.qkv\.(\w+)", ("attention.q_proj", "attention.k_proj", "attention.v_proj")),
+    (r"pretrained\.blocks\.(\d+)\.mlp\.w12\.(\w+)", ("mlp.gate_proj", "mlp.up_proj")),
+    (r"backbone\.encoder\.layer\.(\d+)\.mlp\.weights_in\.(\w+)", ("mlp.gate_proj", "mlp.up_proj")),
+)
+"""Matrices that files hold as one: by rows they are these of ours, in this order."""
 _TRANSFORMERS_RULES = (
     *(
         (rf"(backbone\.encoder\.layer\.\d+)\.attention\.attention\.{name}\.(\w+)", rf"\1.attention.{name[0]}_proj.\2")
         for name in ("query", "key", "value")
     ),
     (r"(backbone\.encoder\.layer\.\d+)\.attention\.output\.dense\.(\w+)", r"\1.attention.o_proj.\2"),
+    (r"(backbone\.encoder\.layer\.\d+)\.mlp\.weights_out\.(\w+)", r"\1.mlp.down_proj.\2"),
     (r"head\.conv3\.(\w+)", r"head.depth.\1"),
     (r"((?:backbone|neck|head)\..+)", r"\1"),
 )
@@ -89,10 +96,10 @@ def map_keys(weights: Mapping[str, torch.Tensor], place: str) -> MappedWeights:
     if official_encoder is not None:
         head = _prefix(weights, "scratch.output_conv1.weight")
         prefixes = {f"{official_encoder}pretrained.": "pretrained.", head or "": "head."}
-        keys, rules = OFFICIAL, _OFFICIAL_RULES
+        keys = OFFICIAL
     elif own_encoder is not None:
         prefixes = {f"{own_encoder}{part}.": f"{part}." for part in ("backbone", "neck", "head")}
-        keys, rules = TRANSFORMERS, _TRANSFORMERS_RULES
+        keys = TRANSFORMERS
     else:
         found = ", ".join(list(weights)[:3]) or "none"
         raise ConfigError(
@@ -103,15 +110,10 @@ def map_keys(weights: Mapping[str, torch.Tensor], place: str) -> MappedWeights:
     unused, left = [], []
     for name, tensor in weights.items():
         plain = _without_prefix(name, prefixes)
-        qkv = _OFFICIAL_QKV.fullmatch(plain) if keys == OFFICIAL else None
         if plain in UNUSED:
             unused.append(name)
-        elif qkv:
-            # One matrix whose thirds are query, key and value, in this order.
-            for part, third in zip("qkv", tensor.chunk(3), strict=True):
-                tensors[f"{_LAYER}.{qkv[1]}.attention.{part}_proj.{qkv[2]}"] = third
-        elif (own := _rename(plain, rules)) is not None:
-            tensors[own] = tensor
+        elif own := rename(plain, tensor, keys):
+            tensors.update(own)
         else:
             left.append(name)
     if left:
@@ -151,9 +153,15 @@ def _without_prefix(name: str, prefixes: Mapping[str, str]) -> str:
     return name
 
 
-def _rename(name: str, rules: tuple[tuple[str, str], ...]) -> str | None:
-    for pattern, replacement in rules:
-        found = re.fullmatch(pattern, name)
-        if found:
-            return found.expand(replacement)
-    return None
+def rename(name: str, tensor: torch.Tensor, keys: str) -> dict[str, torch.Tensor]:
+    """One tensor of a file (``pretrained.`` or ``backbone.``, ``neck.``, ``head.`` in front of its name) by our names:
+    one, several where the file holds them as one matrix, none where the name has no meaning.
+    """
+    for pattern, parts in _PARTS:
+        if found := re.fullmatch(pattern, name):
+            pieces = zip(parts, tensor.chunk(len(parts)), strict=True)
+            return {f"{_LAYER}.{found[1]}.{part}.{found[2]}": piece for part, piece in pieces}
+    for pattern, replacement in _OFFICIAL_RULES if keys == OFFICIAL else _TRANSFORMERS_RULES:
+        if found := re.fullmatch(pattern, name):
+            return {found.expand(replacement): tensor}
+    return {}

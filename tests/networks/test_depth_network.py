@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
@@ -11,7 +13,7 @@ from depth_anything_ros.networks import DepthNetwork, NetworkConfig, build_netwo
 from tests.training.tiny_training import TINY_NETWORK
 
 
-def tiny(**changes: int) -> DepthNetwork:
+def tiny(**changes: Any) -> DepthNetwork:
     return build_network(NetworkConfig.from_dict({**TINY_NETWORK, **changes}), seed=3).eval()
 
 
@@ -34,14 +36,14 @@ def test_depth_is_the_exponential_of_the_logit_within_the_bound() -> None:
     assert torch.isfinite(network(image)[0]).all()
 
 
-def test_features_equal_those_of_transformers_own_model() -> None:
-    """Same weights in ``DepthAnythingForDepthEstimation``: its head's first convolution must see the same features."""
-    network = tiny()
+def transformers_twin(network: DepthNetwork) -> DepthAnythingForDepthEstimation:
+    """``transformers``' own model with the same weights, its relative head lifted so that its ReLU changes nothing."""
     config = network.config
     encoder = Dinov2Config(
         hidden_size=config.hidden_size, num_hidden_layers=config.num_layers, num_attention_heads=config.num_heads,
         image_size=config.position_grid * 14, patch_size=14, out_indices=[tap + 1 for tap in config.taps],
         apply_layernorm=True, reshape_hidden_states=False, use_mask_token=False, attn_implementation="eager",
+        use_swiglu_ffn=config.ffn == "swiglu",
     )  # fmt: skip
     reference = DepthAnythingForDepthEstimation(
         DepthAnythingConfig(
@@ -58,14 +60,41 @@ def test_features_equal_those_of_transformers_own_model() -> None:
     }
     state |= {f"head.conv3.{key}": value for key, value in network.head.depth.state_dict().items()}
     reference.load_state_dict(state, strict=True)
-    with torch.no_grad():  # a ReLU ends the relative head: lift the output so that it changes nothing
+    with torch.no_grad():
         reference.head.conv3.bias.add_(100.0)
+    return reference
+
+
+@pytest.mark.parametrize("ffn", ["mlp", "swiglu"])
+def test_outputs_and_gradients_equal_those_of_transformers_own_model(ffn: str) -> None:
+    network = tiny(ffn=ffn, head="relu").double()
+    reference = transformers_twin(network).double()
     image = torch.randint(0, 256, (1, 42, 56, 3), dtype=torch.uint8)
-    pixels = (image.permute(0, 3, 1, 2).float() - network.mean) / network.std
+    expected = reference(network.normalise(image)).predicted_depth - 100.0
+    (found,) = network.logits(image)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    weights = torch.rand(expected.shape, dtype=torch.float64)
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    own = dict(network.named_parameters())
+    for name, parameter in reference.named_parameters():
+        if parameter.grad is not None:
+            wanted = own[name.replace("head.conv3", "head.depth")].grad
+            torch.testing.assert_close(parameter.grad, wanted, rtol=1e-4, atol=1e-5, msg=name)
+    without = [name for name, parameter in own.items() if parameter.grad is None]
+    assert without and all(name.startswith("neck.fusion_stage.layers.0.residual_layer1.") for name in without)
+    assert not any(own[name].requires_grad for name in without)
+
+
+def test_tokens_are_the_last_taps_and_come_with_the_logits() -> None:
+    network = tiny(stem_channels=4)
+    image = torch.randint(0, 256, (2, 28, 42, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        expected = reference(pixels).predicted_depth - 100.0
-        found, _ = network.logits(image)
-    torch.testing.assert_close(found, expected, rtol=0, atol=5e-5)
+        logits, tokens = network.logits_with_tokens(image)
+        assert tokens.shape == (2, 2 * 3, 24)
+        assert all(torch.equal(a, b) for a, b in zip(logits, network.logits(image), strict=True))
+        assert torch.equal(tokens, network.tokens(network.normalise(image)))
+    torch.testing.assert_close(tokens.mean(dim=2), torch.zeros(2, 6), atol=1e-5, rtol=0)
 
 
 def test_weights_follow_the_seed() -> None:
@@ -82,6 +111,7 @@ def test_weights_follow_the_seed() -> None:
         ({"taps": [0, 1, 2]}, "taps"),
         ({"num_heads": 5}, "num_heads"),
         ({"canonical_focal_px": 0}, "canonical_focal_px"),
+        ({"ffn": "relu"}, "ffn 'relu': mlp, swiglu are accepted"),
         ({"hiden_size": 3}, "did you mean hidden_size"),
     ],
 )

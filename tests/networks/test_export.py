@@ -10,16 +10,17 @@ import onnxruntime
 import pytest
 import torch
 
-from depth_anything_ros.errors import EngineError
+from depth_anything_ros.errors import ConfigError, EngineError
 from depth_anything_ros.networks import DepthNetwork, NetworkConfig, build_network
 from depth_anything_ros.networks import export as export_module
 from depth_anything_ros.networks.export import export_onnx, parity, plain_copy
+from depth_anything_ros.networks.known import sized_config
 from tests.training.tiny_training import TINY_NETWORK
 
 
-@pytest.fixture(scope="module", params=[0, 4], ids=["patch", "stem"])
+@pytest.fixture(scope="module", params=[{}, {"stem_channels": 4}, {"ffn": "swiglu"}], ids=["patch", "stem", "swiglu"])
 def network(request: pytest.FixtureRequest) -> DepthNetwork:
-    network = build_network(NetworkConfig.from_dict({**TINY_NETWORK, "stem_channels": request.param}), seed=3).eval()
+    network = build_network(NetworkConfig.from_dict({**TINY_NETWORK, **request.param}), seed=3).eval()
     with torch.no_grad():  # LayerScale of other than one, so that folding it is seen
         for layer in network.backbone.encoder.layer:
             layer.layer_scale1.lambda1.uniform_(0.5, 1.5)
@@ -83,6 +84,14 @@ def test_a_graph_that_differs_is_refused_and_leaves_nothing(
     monkeypatch.setattr(export_module, "parity", lambda *_: 0.5)
     with pytest.raises(EngineError, match=r"differs from PyTorch by 5\.00e-01"):
         export_onnx(network, tmp_path / "bad.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_weights_than_one_file_holds_are_refused_at_once(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        giant = DepthNetwork(sized_config("giant", head="relu"))
+    with pytest.raises(ConfigError, match=r"giant\.onnx: 5\.0 GB of weights; one ONNX file holds 2\.1 GB"):
+        export_onnx(giant, tmp_path / "giant.onnx")
     assert list(tmp_path.iterdir()) == []
 
 

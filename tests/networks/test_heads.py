@@ -133,3 +133,18 @@ def test_other_files_are_no_weights(tmp_path: Path) -> None:
     }.items():  # fmt: skip
         with pytest.raises(SpecError, match=message):
             load_weights(tmp_path / f"{name}.safetensors")
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_autocast_leaves_the_last_product_in_fp32(head: str) -> None:
+    """With a mean of 1 and little around it, as a ReLU head begins, bf16 itself would leave a few values alone."""
+    network = network_with(head)
+    with torch.no_grad():
+        network.head.depth.weight.mul_(0.01)
+        network.head.depth.bias.fill_(1.0)
+        exact = network.logits(image())[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            found = network.logits(image())[0]
+    assert found.dtype == torch.float32
+    spread = (exact - exact.mean()).abs().mean()
+    assert (found - exact - (found - exact).mean()).abs().mean() < 0.1 * spread < 0.001
