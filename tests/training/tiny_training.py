@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from training.config import Recipe, recipe_from_dict
+
 TINY_NETWORK: dict[str, Any] = {
     "hidden_size": 24, "num_layers": 4, "num_heads": 2, "taps": [0, 1, 2, 3], "neck_channels": [8, 8, 8, 8],
     "fusion_channels": 8, "head_channels": 4, "position_grid": 4,
@@ -33,10 +35,25 @@ def write_shards(folder: Path, *, count: int = 6, seed: int = 0) -> Path:
     return folder
 
 
-def tiny_recipe(shards: Path, **changes: Any) -> dict[str, Any]:
-    """A recipe for a handful of steps on ``shards``."""
-    return {
-        "name": "tiny", "network": TINY_NETWORK, "sources": [{"kind": "synthetic", "path": str(shards)}],
-        "steps": 6, "batch_size": 2, "short_sides": [28], "side_shares": [1.0], "aspects": [1.0], "warmup_steps": 1,
-        "checkpoint_every": 3, "threads": 1, **changes,
+def tiny_recipe(shards: Path, out: Path, **changes: Any) -> Recipe:
+    """A recipe for a handful of steps on ``shards``, of which the last two samples are held out. A stage that is named
+    (``teacher={}``) has small values, which its own replace; everything else replaces a key of the recipe.
+    """
+    tree: dict[str, Any] = {
+        "name": "tiny", "out": str(out), "network": TINY_NETWORK,
+        "data": {
+            "planes": {"kind": "synthetic", "path": str(shards), "last": 3},
+            "held_out": {"kind": "synthetic", "path": str(shards), "first": 4},
+        },
+        "compute": {"threads": 1, "tensorboard": False},
     }  # fmt: skip
+    for key, value in changes.items():
+        tree[key] = {**SMALL, **value} if key in TRAINED_STAGES else value
+    return recipe_from_dict(tree, "test")
+
+
+TRAINED_STAGES = ("pretrain", "teacher", "student", "metric")
+SMALL: dict[str, Any] = {
+    "sources": ["planes"], "steps": 4, "batch_size": 3, "short_sides": [28], "aspects": [1.5], "learning_rate": 1e-3,
+    "encoder_rate": 1.0, "checkpoint_every": 2, "decay_share": 0.0, "ema_decay": 0.5,
+}  # fmt: skip
