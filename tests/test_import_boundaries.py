@@ -14,6 +14,7 @@ from tests.source_tree import PACKAGE, REPOSITORY, imports_of, modules_of
 HEAVY = frozenset(
     [
         *("torch", "torchvision", "transformers", "onnx", "onnxscript", "safetensors", "huggingface_hub"),
+        *("accelerate", "ray", "webdataset", "h5py", "tensorboard", "pyarrow"),
         *("tensorrt", "cuda", "pycuda", "openvino", "onnxruntime", "nncf"),
         *(
             "rclpy",
@@ -75,12 +76,12 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "camera calibration rigid_transform spec metrics golden fingerprint scratch models licences engine_options",
         "encodings message_fields image_headers cdr_header image_codec depth_codec cloud_codec rvl compressed_codec",
         "preprocess geometry depth_frame rectify",
-        "point_cloud ply open3d_cloud filters resample scale scale_calibration messages known_spec",
+        "point_cloud ply open3d_cloud filters resample scale scale_calibration messages known_spec render",
         "source_kind source_frame source media bag",
         "engine engines networks graphs",
         "pipeline",
         "params engine_params",
-        "render splat outputs pictures bag_writer results reference report",
+        "splat outputs pictures bag_writer results reference report",
         "fetch quantize calibrate spec_command",
         "run frame_loop interrupt info bench build_engine selftest",
         "qos channel_stats diagnostics node_parameters",

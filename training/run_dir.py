@@ -13,7 +13,7 @@ from typing import Any
 from depth_anything_ros.errors import ConfigError, OutputError
 
 from .config import Recipe, recipe_from_dict, recipe_to_dict
-from .stages import DONE, fingerprint, needs_of, stage_folder
+from .stages import DONE, deciding_values, fingerprint, needs_of, stage_folder
 
 RECIPE = "recipe.json"
 LOCK = ".lock"
@@ -21,8 +21,6 @@ DISTRIBUTED = ("pretrain", "teacher", "student", "metric")
 """The stages that several processes can share."""
 REMADE = ("evaluate", "export")
 """Stages that are made again where the recipe has changed: they cost little, and hold nothing that is not derived."""
-FREE = {"pseudo_label": ("workers", "batch_size")}
-"""Keys of a stage's section on which its result does not depend: ``checkpoint_every`` for all that are not here."""
 
 
 class RunDir:
@@ -163,18 +161,17 @@ def _lock(folder: Path) -> int:
 
 def _relevant(recipe: Recipe, stage: str) -> dict[str, Any]:
     """All that the result of ``stage`` depends on, flat, by dotted key."""
-    tree = recipe_to_dict(recipe)
     if stage in REMADE:
-        return {"name": tree["name"]}
-    common = {key: tree[key] for key in ("name", "seed", "network", "encoder", "interpolation", "data")}
-    sections, waiting = {}, [stage]
+        return {"name": recipe.name}
+    values: dict[str, Any] = {}
+    waiting = [stage]
     while waiting:
         name = waiting.pop()
-        # More steps go on from what is there; a stage that builds on them has to begin again.
-        free = (*FREE.get(name, ("checkpoint_every",)), *(("steps",) if name == stage else ()))
-        sections[name] = {key: value for key, value in tree[name].items() if key not in free}
-        waiting += [need for need in needs_of(recipe, name) if need in recipe.stages() and need not in sections]
-    return _flat({**common, **sections})
+        values |= deciding_values(recipe, name)
+        waiting += [need for need in needs_of(recipe, name) if need in recipe.stages() and need not in values]
+    # More steps go on from what is there; a stage that builds on them has to begin again.
+    values[stage].pop("steps", None)
+    return _flat(values)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -14,6 +14,10 @@ from .config import STAGES, Recipe, recipe_to_dict
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 DONE = "DONE"
+USE_ENCODER = ("teacher", "student", "metric")
+"""The stages whose networks begin with the recipe's ``encoder``."""
+FREE = {"pseudo_label": ("workers", "batch_size")}
+"""Keys of a stage's section on which its result does not depend: ``checkpoint_every`` for all that are not here."""
 
 
 def stage_folder(recipe: Recipe, stage: str) -> Path:
@@ -39,22 +43,31 @@ def needs_of(recipe: Recipe, stage: str) -> tuple[str, ...]:
     """The references of a stage to checkpoints: names of stages, or files."""
     section: Any = recipe.section(stage)
     names = [getattr(section, key, "") for key in ("init", "teacher", "model", "feature_encoder")]
-    if stage in ("teacher", "student", "metric"):
+    if stage in USE_ENCODER:
         names.append(recipe.encoder)
     if stage == "student" and not section.pseudo:
         names.append("pseudo_label")
     return tuple(name for name in dict.fromkeys(names) if name and name != "random")
 
 
-def fingerprint(recipe: Recipe, stage: str) -> str:
-    """SHA-256 over all that a stage's result depends on: its section, the network, the data, the stages before it."""
+def deciding_values(recipe: Recipe, stage: str) -> dict[str, Any]:
+    """What of a recipe's own values the result of ``stage`` depends on, the stages before it left out: the common ones,
+    and its section with the sources that it names written out. What only says how it is computed is not in it.
+    """
     tree = recipe_to_dict(recipe)
-    free = ("checkpoint_every", "workers", "batch_size") if stage == "pseudo_label" else ("checkpoint_every",)
-    section = {key: value for key, value in tree[stage].items() if key not in free}
-    common = {key: tree[key] for key in ("name", "seed", "network", "encoder", "interpolation", "data")}
+    common = ["name", "seed", "network", "interpolation", *(["encoder"] if stage in USE_ENCODER else [])]
+    section = {key: value for key, value in tree[stage].items() if key not in FREE.get(stage, ("checkpoint_every",))}
+    for key in ("sources", "validation", "pseudo"):
+        if key in section:
+            section[key] = [tree["data"][item] if isinstance(item, str) else item for item in section[key]]
+    return {**{key: tree[key] for key in common}, stage: section}
+
+
+def fingerprint(recipe: Recipe, stage: str) -> str:
+    """SHA-256 over all that a stage's result depends on, the stages before it included."""
     needs = needs_of(recipe, stage)
     builds_on = {name: fingerprint(recipe, name) if name in recipe.stages() else name for name in needs}
-    text = json.dumps([stage, section, common, builds_on], sort_keys=True)
+    text = json.dumps([stage, deciding_values(recipe, stage), builds_on], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

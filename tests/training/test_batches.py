@@ -91,6 +91,18 @@ def test_metric_depth_without_a_camera_is_refused() -> None:
             DepthSample(image, depth, camera, "s", False, **wrong)  # type: ignore[arg-type]
 
 
+def test_rendered_scenes_of_some_kinds(tmp_path: Path) -> None:
+    source = shards(tmp_path / "a", 4, 10)
+    with np.load(tmp_path / "a" / "shard_00000.npz") as data:
+        kinds = np.array(["room", "outdoor", "room", "tabletop"])
+        np.savez(tmp_path / "a" / "shard_00000.npz", **{**data, "kinds": kinds})
+    rooms = SourceConfig(kind="synthetic", path=source.path, options={"kinds": ["room"]})
+    drawn = SampleDraw([rooms], seed=0, batch_size=2)
+    assert sorted(drawn.sample(0, position).source for position in range(2)) == ["synthetic/0", "synthetic/2"]
+    with pytest.raises(ConfigError, match="kinds 'rooms': did you mean room"):
+        SampleDraw([SourceConfig(kind="synthetic", path="x", options={"kinds": ["rooms"]})], seed=0, batch_size=1)
+
+
 def test_a_source_that_is_empty_unknown_or_has_other_options_is_one_line(tmp_path: Path) -> None:
     index = str(write_index(tmp_path))
     for source, kind, message in (

@@ -46,6 +46,14 @@ def test_a_change_reaches_every_stage_that_builds_on_it_and_no_other(tmp_path: P
     assert changed == ["teacher", "pseudo_label", "student", "metric"]
 
 
+def test_data_that_a_stage_does_not_name_is_nothing_to_it(tmp_path: Path) -> None:
+    scenes = {"kind": "synthetic", "path": "x"}
+    before, more = make(tmp_path), make(tmp_path, data={"scenes": scenes, "other": {"kind": "synthetic", "path": "y"}})
+    assert fingerprint(before, "metric") == fingerprint(more, "metric")
+    moved = make(tmp_path, data={"scenes": {**scenes, "path": "y"}})
+    assert [stage for stage in before.stages() if fingerprint(before, stage) == fingerprint(moved, stage)] == []
+
+
 def test_how_it_is_computed_does_not_change_what_is_done(tmp_path: Path) -> None:
     before, after = make(tmp_path), make(tmp_path, compute={"workers": 3, "precision": "bf16"}, description="x")
     assert [fingerprint(before, stage) for stage in before.stages()] == [

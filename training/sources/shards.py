@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from depth_anything_ros.camera import CameraModel
-from depth_anything_ros.errors import SourceError
+from depth_anything_ros.errors import ConfigError, SourceError
 
-from ..samples import DepthSample
+from ..config_tree import nearest
+from ..samples import DepthSample, SampleSource
+from .synthetic import KINDS
 
 
 class ShardedSamples:
@@ -27,6 +30,7 @@ class ShardedSamples:
         self._depths = np.concatenate([shard["depths"] for shard in loaded])
         self._intrinsics = np.concatenate([shard["intrinsics"] for shard in loaded])
         self._seeds = np.concatenate([shard["seeds"] for shard in loaded])
+        self.kinds = np.concatenate([shard["kinds"] for shard in loaded])
 
     def __len__(self) -> int:
         return len(self._images)
@@ -44,10 +48,29 @@ class ShardedSamples:
         )
 
 
-def open_samples(path: Path) -> ShardedSamples:
-    """The rendered views of the folder ``path`` that ``python -m training.sources.synthetic`` wrote."""
+class OfKinds:
+    """The samples of some kinds of scenes."""
+
+    def __init__(self, samples: ShardedSamples, kinds: Sequence[str]) -> None:
+        self._samples, self._positions = samples, np.flatnonzero(np.isin(samples.kinds, list(kinds)))
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, index: int) -> DepthSample:
+        return self._samples[int(self._positions[index])]
+
+
+def open_samples(path: Path, *, kinds: Sequence[str] = ()) -> SampleSource:
+    """The rendered views of the folder ``path`` that ``python -m training.sources.synthetic`` wrote; ``kinds``: of
+    these kinds of scenes (room, tabletop, outdoor), of all where none is named.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ConfigError(f"kinds {kind!r}: {nearest(str(kind), KINDS)}")
     index = path / "index.json"
-    return _loaded(path.resolve(), index.stat().st_mtime_ns) if index.is_file() else ShardedSamples(path)
+    samples = _loaded(path.resolve(), index.stat().st_mtime_ns) if index.is_file() else ShardedSamples(path)
+    return OfKinds(samples, kinds) if kinds else samples
 
 
 @functools.lru_cache(maxsize=4)
