@@ -59,6 +59,8 @@ VIEW = ["foxglove-sdk>=0.30.3"]
 FETCH = ["huggingface_hub>=1.31,<3", "onnx>=1.16"]
 # torch without a version: which build fits is the user's choice, and scripts/test installs the CPU build first.
 NETWORK = ["torch", "transformers>=5.23,<6", "safetensors>=0.4", *FETCH]
+# The training pipeline; what each is for is in docs/TRAINING.md.
+TRAIN = [*NETWORK, "accelerate>=1.2", "ray[data]>=2.40", "webdataset>=0.2.100", "h5py>=3.8", "tensorboard>=2.14"]
 # On a Jetson TensorRT comes with JetPack, never from pip. cuda-bindings 12 are meant for every driver from CUDA 12 on.
 TENSORRT = [
     "tensorrt-cu12>=10.3,<12; sys_platform == 'linux' and platform_machine == 'x86_64'",
@@ -109,7 +111,7 @@ setup(
         "tensorrt": TENSORRT,
         "convert": NETWORK,
         "quantize": ["nncf>=3.0", "openvino>=2025.0", "onnx>=1.16"],
-        "train": NETWORK,
+        "train": TRAIN,
         "test": [
             *("pytest>=7.4", "pytest-xdist>=3.5", "hypothesis>=6.80"),
             *("mcap>=1.2.1", "mcap-ros2-support>=0.5"),
