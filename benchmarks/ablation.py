@@ -45,15 +45,15 @@ def main() -> int:
     """Do what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--steps", type=int, default=1000, help="steps of the teacher and of every arm")
+    parser.add_argument("--steps", type=int, default=1000, help="steps of every arm; the teacher has the recipe's")
     parser.add_argument("--parallel", type=int, default=2, help="arms at a time, one thread each (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/ablation"))
     options = parser.parse_args()
-    shared = [f"out={options.out / 'shared'}", f"teacher.steps={options.steps}"]
+    shared = [f"out={options.out / 'shared'}"]
     images = options.out / "images"
     write_images(images)
     for stage in ("pretrain", "teacher", "pseudo_label"):
-        command(stage, [*shared, f"pseudo_label.images=[{images}]"], threads=2)
+        command(stage, [*shared, f"pseudo_label.images=[{images}]"], threads=1)
     jobs = [(name, seed) for seed in options.seeds for name in ARMS]
     with ThreadPoolExecutor(options.parallel) as pool:
         rows = list(tqdm(pool.map(lambda job: run_arm(*job, options), jobs), total=len(jobs), unit="arm"))

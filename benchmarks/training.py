@@ -62,7 +62,7 @@ def table(recipe: Recipe, steps: int, workers: list[int]) -> str:
     lines = [
         f"batch {config.batch_size}, {width}x{height} and near it, {device}, {torch.get_num_threads()} threads, "
         f"{os.cpu_count()} cores",
-        "| loader | loader alone [images/s] | cores busy | step alone [images/s] | both [images/s] | lost by the step |",
+        "| loader | loader alone [images/s] | cores busy | step alone | both | lost by the step |",
         "|---|---|---|---|---|---|",
     ]
     fixed = [to_device(batches.batch(number, range(config.batch_size)), device) for number in range(steps)]

@@ -71,3 +71,7 @@ class MissingDependency(DepthAnythingError, ImportError):
         super().__init__(f"{name} is not installed; it comes with: pip install 'depth_anything_ros[{extra}]'")
         self.name = name
         self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingDependency], tuple[str | None, str]]:
+        # A process that loads data sends it to the one that trains.
+        return type(self), (self.name, self.extra)

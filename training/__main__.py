@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     card.add_argument("--engine", required=True, help="an exported .onnx file, a checkpoint, or a network's name")
     card.add_argument("--index", type=Path, required=True, help="index.json of the RGB-D frames")
     card.add_argument("--frames", choices=("validation", "test"), default="validation")
-    card.add_argument("--out", type=Path, help="write the table as Markdown and JSON beside printing it")
+    card.add_argument("--out", type=Path, help="a .md file: the table, with its JSON beside it")
     card.add_argument("--record", action="store_true", help="store the figures in the spec, for run and info to show")
     finetune = commands.add_parser(FINETUNE, help=FINETUNE_HELP, description=FINETUNE_HELP)
     finetune_from_bag.add_arguments(finetune)

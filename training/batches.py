@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from depth_anything_ros.errors import ConfigError
+
 from .augment import augment
 from .fit_config import FitConfig, SourceConfig
 from .order import draw, sweep
@@ -44,6 +46,12 @@ class SampleDraw:
         ]
         self._edges = np.cumsum([len(source) for source in self._sources])
         weights = np.array([item.weight for item in sources], dtype=np.float64)
+        if weights.any() and not weights.all():
+            without = sources[int(np.flatnonzero(weights == 0)[0])]
+            raise ConfigError(
+                f"source {without.kind} {without.path}: no weight, so that it would never be drawn beside sources with "
+                "one; a weight for all or for none is accepted"
+            )
         self._shares = weights / weights.sum() if weights.sum() > 0 else None
         self._seed, self._batch_size = seed, batch_size
 

@@ -16,7 +16,7 @@ from depth_anything_ros.spec import load_spec, save_spec, spec_path_of
 from .baselines import best_constant, best_ramp, other_images, training_map
 from .evaluate import answer_of, output_of, training_focal_px
 from .predictor import open_predictor
-from .run_dir import atomic_path
+from .run_dir import atomic_path, os_errors
 from .samples import DepthSample
 from .scores import Answer, score
 from .sources.frames import list_frames
@@ -105,8 +105,11 @@ def record_in_spec(engine: Path | str, rows: Sequence[Row]) -> None:
 def write_card(engine: str, index: Path, *, which: str, out: Path | None, record: bool = False) -> None:
     """Print the table; with ``out`` also write it there (.md) and as JSON, with ``record`` into the engine's spec.
 
-    ``engine`` is anything that ``open_predictor`` opens and that gives metres; ConfigError for a relative network.
+    ``engine`` is anything that ``open_predictor`` opens and that gives metres; ConfigError for a relative network
+    and for an ``out`` of another kind, OutputError where it cannot be written.
     """
+    if out is not None and out.suffix != ".md":
+        raise ConfigError(f"--out {out}: a file name that ends in .md is accepted; the JSON is written beside it")
     with open_predictor(engine) as predictor:
         if output_of(predictor) != "metres":
             raise ConfigError(f"{engine}: gives {predictor.quantity} without a unit; a card is of a metric network")
@@ -116,7 +119,8 @@ def write_card(engine: str, index: Path, *, which: str, out: Path | None, record
     if record:
         record_in_spec(engine, rows)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        with os_errors(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
         records = [{"frames": name, "answer": answer, **figures} for name, answer, figures in rows]
         for path, text in ((out, table), (out.with_suffix(".json"), json.dumps(records, indent=1) + "\n")):
             with atomic_path(path) as temporary:

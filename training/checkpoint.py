@@ -42,14 +42,17 @@ def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str
             raise OutputError(f"cannot write {path}: {' '.join(str(error).split())}") from None
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read what ``save_checkpoint`` wrote; ``ConfigError`` names the file where it is absent, truncated or foreign."""
+def load_checkpoint(path: Path, only: str = "") -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what ``save_checkpoint`` wrote, or of its tensors the group ``only``; ``ConfigError`` names the file where
+    it is absent, truncated or foreign.
+    """
+    prefix = f"{only}." if only else ""
     if not path.is_file():
         raise ConfigError(f"{path}: no such checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ConfigError(f"{path}: not a readable safetensors file ({error})") from None
     return tensors, _meta(header, path)
@@ -76,7 +79,8 @@ def load_network(path: Path, weights: str = "ema") -> tuple[DepthNetwork, dict[s
 
     ``weights``: ``ema``, or ``net`` for the weights as trained, which ``last.safetensors`` alone holds.
     """
-    tensors, meta = load_checkpoint(path)
+    # The optimiser's state is twice the network; every process that labels opens the file.
+    tensors, meta = load_checkpoint(path, only=weights)
     network = build_network(NetworkConfig.from_dict(meta["network"]))
     load_weights(network, group(tensors, weights), path)
     return network.eval(), meta

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from depth_anything_ros.errors import ConfigError
-from depth_anything_ros.networks import NetworkConfig
-from depth_anything_ros.networks.known import sized_config
 
 from .config_tree import build, nearest, read_tree, to_plain
 from .fit_config import FitConfig, SourceConfig, parse_source
@@ -22,6 +20,9 @@ from .stage_configs import (
     StudentConfig,
     TeacherConfig,
 )
+
+if TYPE_CHECKING:
+    from depth_anything_ros.networks import NetworkConfig
 
 STAGES = ("pretrain", "teacher", "pseudo_label", "student", "metric", "evaluate", "export")
 """In the order in which ``run`` does them; module, recipe section and folder have the stage's name."""
@@ -98,6 +99,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if not any(getattr(self, stage) for stage in STAGES):
             raise ConfigError(f"no stage: at least one of {', '.join(STAGES)} is needed")
+        if self.seed < 0:
+            raise ConfigError(f"seed {self.seed}: a whole number from 0 is accepted")
         self.network_config()
         for stage in self.stages():
             section = getattr(self, stage)
@@ -117,6 +120,10 @@ class Recipe:
 
     def network_config(self, **changes: Any) -> NetworkConfig:
         """The network with ``changes`` (head, max_depth_m, ...) put in."""
+        # Late, because it loads torch: a mistyped key is told at once.
+        from depth_anything_ros.networks import NetworkConfig
+        from depth_anything_ros.networks.known import sized_config
+
         values = {**self.network, **changes}
         size = values.pop("size", None)
         return sized_config(size, **values) if size else NetworkConfig.from_dict(values)

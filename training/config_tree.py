@@ -74,7 +74,7 @@ def build(kind: type, values: Any, place: str) -> Any:
 def nearest(name: str, known: Sequence[str]) -> str:
     """What to say of an unknown name: the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
 
 
 def to_plain(value: Any) -> Any:

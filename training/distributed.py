@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from depth_anything_ros.errors import ConfigError
@@ -29,7 +30,7 @@ class Processes:
     """Where this process stands among the others, and what they do together."""
 
     def __init__(self, compute: ComputeConfig) -> None:
-        # Parts of the decoder that are of no use at its coarsest level get no gradient; all processes must know that.
+        # An objective may leave parameters out (a sky head whose loss has no weight); all processes must know of them.
         options = DistributedDataParallelKwargs(
             find_unused_parameters=True, broadcast_buffers=False, gradient_as_bucket_view=True
         )
@@ -69,6 +70,19 @@ class Processes:
         for layer in encoder_layers(objective.network):
             fully_shard(layer)
         return fully_shard(objective)
+
+    @contextlib.contextmanager
+    def whole(self, model: nn.Module) -> Iterator[None]:
+        """Inside, every process holds all of what ``wrap`` shares out but the encoder's layers: what an objective
+        trains beside the network can be used by one process alone. In all processes together.
+        """
+        if isinstance(model, FSDPModule):
+            model.unshard()
+        try:
+            yield
+        finally:
+            if isinstance(model, FSDPModule):
+                model.reshard()
 
     def without_exchange(self, model: nn.Module) -> AbstractContextManager[Any]:
         """For all parts of a batch but the last: gradients are exchanged once."""
@@ -114,6 +128,16 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
 def full(tensor: torch.Tensor) -> torch.Tensor:
     """The whole of a shared tensor, for which all processes are needed; any other tensor as it is."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def full_in_first(tensor: torch.Tensor) -> torch.Tensor:
+    """As ``full``, but the whole of a shared tensor is on the CPU in the first process and empty in the others: of a
+    network that is shared out, no device may be able to hold all tensors at once.
+    """
+    if not isinstance(tensor, DTensor):
+        return tensor
+    whole = tensor.full_tensor()
+    return whole.cpu() if dist.get_rank() == 0 else whole.new_empty(0)
 
 
 def put_full(target: torch.Tensor, whole: torch.Tensor) -> None:

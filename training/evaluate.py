@@ -25,14 +25,15 @@ from depth_anything_ros.spec import load_spec, spec_path_of
 
 from .config import STAGES, Recipe
 from .evaluation_frames import FrameLog, FrameRecord
-from .evaluation_report import TABLE, Report, write_report
-from .predictor import CHECKPOINT_SUFFIX, Predictor, open_predictor
+from .evaluation_report import TABLE, Report, to_markdown, write_report
+from .predictor import Predictor, open_predictor
 from .run_dir import RunDir
 from .samples import DepthSample, SampleSource
 from .scores import Answer, Comparison, Protocol, compare
 from .sources import open_source
 from .stage_configs import EvaluateConfig
 from .stages import DONE, checkpoint_of, fingerprint, is_done, stage_folder
+from .start_weights import CHECKPOINT_SUFFIX, is_weights
 
 FRAMES = "frames.jsonl"
 """One line a frame, written as it is measured: an interrupted evaluation goes on behind them."""
@@ -83,7 +84,7 @@ def run(recipe: Recipe) -> Path:
         )
         table = write_report(folder, report, pictures=config.pictures, measure=measurement.again)
         run_dir.mark_done()
-    print(table.read_text(encoding="utf-8"))
+    print(to_markdown(report))
     return table
 
 
@@ -153,12 +154,13 @@ def model_of(recipe: Recipe, name: str) -> Path | str:
                 f"{folder}: stage export is not done; run it first: python -m training export --recipe ..."
             )
         return folder
-    return checkpoint_of(recipe, name) if name in STAGES or Path(name).suffix == CHECKPOINT_SUFFIX else name
+    is_checkpoint = name in STAGES or Path(name).suffix == CHECKPOINT_SUFFIX
+    return checkpoint_of(recipe, name, strict=False) if is_checkpoint else name
 
 
 def training_focal_px(model: Path | str) -> float | None:
     """Focal length that a metric_fixed engine answers for, where its spec knows it [px of the network's input]."""
-    if Path(model).suffix == CHECKPOINT_SUFFIX:
+    if is_weights(model):
         return None
     return load_spec(spec_path_of(resolve_artifact(model))).training_focal_px
 

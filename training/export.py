@@ -20,11 +20,11 @@ from depth_anything_ros.spec import EngineSpec, Licence, ResizeRule, save_spec, 
 
 from .checkpoint import load_network
 from .config import Recipe, recipe_from_dict
-from .predictor import MEANINGS, checkpoint_rule
 from .run_dir import RunDir, os_errors
 from .sources import open_source
 from .stage_configs import ExportConfig
 from .stages import checkpoint_of, is_done, stage_folder
+from .start_weights import MEANINGS, checkpoint_rule
 
 _SUFFIXES = {"artifact": ".onnx", "golden": ".golden.npz", "torch_weights": ".safetensors"}
 _FOCAL_SAMPLES = 50
@@ -55,14 +55,15 @@ def export_checkpoint(
 ) -> EngineSpec:
     """Write ``out`` (.onnx), its spec and its golden sample, and return the spec.
 
-    The averaged weights are stored in fp16; the golden answer is PyTorch's with exactly those weights. The files are
-    made in a folder beside ``out`` and renamed; the spec, without which nothing is loaded, comes last. ``config`` is
-    that of the checkpoint's own recipe where none is given; ``torch_weights`` adds the weights for the torch engine to
-    it. Raises as ``run``.
+    The averaged weights are stored in fp16, those for the torch engine too; the golden answer is PyTorch's with exactly
+    them. The files are made in a folder beside ``out`` and renamed; the spec, without which nothing is loaded, comes
+    last. ``config`` is that of the checkpoint's own recipe where none is given; ``torch_weights`` adds the weights for
+    the torch engine to it. Raises as ``run``.
     """
     if out.suffix != _SUFFIXES["artifact"]:
         raise ConfigError(f"{out}: a file name that ends in .onnx is accepted")
     network, meta = load_network(checkpoint)
+    rule = checkpoint_rule(meta, checkpoint)  # told first where there is no recipe at all
     recipe = recipe_from_dict(meta["recipe"], str(checkpoint))
     config = config or recipe.export or ExportConfig()
     with_torch = torch_weights or config.torch_weights
@@ -76,10 +77,10 @@ def export_checkpoint(
         with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as temporary:
             files = {kind: Path(temporary) / f"{out.stem}{suffix}" for kind, suffix in _SUFFIXES.items()}
             parity = export_onnx(network, files["artifact"], half_weights=True)
-            spec = _spec(files["artifact"], network, recipe, meta, checkpoint_rule(meta, checkpoint), config)
+            spec = _spec(files["artifact"], network, recipe, meta, rule, config)
             save_golden(files["golden"], _golden(network, spec))
             if with_torch:
-                save_weights(network, files["torch_weights"])
+                save_weights(network, files["torch_weights"], half_weights=True)
             made = {kind: path for kind, path in files.items() if path.is_file()}
             hashes = {f"{kind}_sha256": sha256_of(path) for kind, path in made.items()}
             spec = EngineSpec(**{**vars(spec), **{kind: path.name for kind, path in made.items()}, **hashes})
@@ -121,11 +122,7 @@ def _spec(
         max_batch=MAX_BATCH,
         min_depth_m=near,
         max_depth_m=far,
-        licence=Licence(
-            id=config.licence,
-            category=config.licence_category,
-            source=config.licence_source or f"the recipe {recipe.name}",
-        ),
+        licence=terms(config, meta, recipe.name),
         provenance={
             "kind": "trained",
             "steps": str(meta["step"]),
@@ -134,6 +131,16 @@ def _spec(
         trained_frames=tuple(meta.get("trained_frames", ())),
         **values,
     )
+
+
+def terms(config: ExportConfig, meta: dict[str, Any], recipe_name: str) -> Licence:
+    """The recipe's licence, or that of the weights that the checkpoint continued where the recipe names none: what was
+    made of non-commercial weights does not turn permissive by training.
+    """
+    if meta.get("licence") and config.licence == ExportConfig.licence:
+        return Licence(**meta["licence"])
+    source = config.licence_source or f"the recipe {recipe_name}"
+    return Licence(id=config.licence, category=config.licence_category, source=source)
 
 
 def training_focal_px(recipe: Recipe, stage: str, rule: ResizeRule) -> float | None:

@@ -21,7 +21,7 @@ from depth_anything_ros.preprocess import network_size
 from .bag_labels import INDEX, write_labels
 from .bag_recipe import (
     Recording,
-    Start,
+    describe_start,
     frames_for_training,
     network_tree,
     open_start,
@@ -40,6 +40,7 @@ from .sources import open_source
 from .sources.bag import BagFrames, open_frames
 from .sources.bag_frames import BagOptions, bag_name, count_images
 from .stages import run_stage
+from .start_weights import StartWeights
 
 RECIPE = "recipe.yaml"
 OWN_STAGES = ("metric", "evaluate", "export")
@@ -61,6 +62,7 @@ def finetune(options: argparse.Namespace) -> str:
         rectified=options.rectified, hfov_deg=options.hfov, every=1 if options.every is None else options.every,
     )  # fmt: skip
     _check(options, start)
+    print(describe_start(start))
     cache = (out / "frames").absolute()
     if options.every is None:
         bag_options = dataclasses.replace(bag_options, every=_spread(options.bags, bag_options))
@@ -91,7 +93,7 @@ def finetune(options: argparse.Namespace) -> str:
     run_stage(recipe, "evaluate")
     engine = run_stage(recipe, "export")
     outcome = Outcome(
-        start=str(start.path),
+        start=start.name,
         recordings=[recording.frames.describe() for recording in recordings],
         numbers={name: item["last"] - item["first"] + 1 for name, item in sources.items()},
         left_out=_left_out(recordings, labels),
@@ -107,7 +109,7 @@ def finetune(options: argparse.Namespace) -> str:
     return write_outcome(out, before, recipe, outcome)
 
 
-def _check(options: argparse.Namespace, start: Start) -> None:
+def _check(options: argparse.Namespace, start: StartWeights) -> None:
     if not options.teacher and (options.scale_file or options.scale != "start"):
         given = "--scale-file" if options.scale_file else f"--scale {options.scale}"
         raise ConfigError(f"{given} is of a teacher's labels; accepted: with --teacher MODEL")
@@ -120,7 +122,7 @@ def _check(options: argparse.Namespace, start: Start) -> None:
             raise ConfigError(f"{override}: this fine-tune has no stage {stage}; accepted: {', '.join(stages)}")
     if options.teacher and not start.is_metric and options.scale == "start" and not options.scale_file:
         raise ConfigError(
-            f"--start {start.path} has no metres to keep; --scale-file FILE, or --scale teacher with a teacher in"
+            f"--start {start.name} has no metres to keep; --scale-file FILE, or --scale teacher with a teacher in"
             " metres, is accepted"
         )
 
@@ -141,7 +143,7 @@ def _recording(path: Path, frames: BagFrames, options: argparse.Namespace) -> Re
     return Recording(bag_name(path), path, frames, has_truth, split_by_time(stamps, str(path)))
 
 
-def _label(options: argparse.Namespace, start: Start, recordings: Sequence[Recording]) -> tuple[Path, str, int]:
+def _label(options: argparse.Namespace, start: StartWeights, recordings: Sequence[Recording]) -> tuple[Path, str, int]:
     """Labels of all frames but, where there is truth, those of the test part; in words what they are; and how many of
     the frames the teacher was trained on.
     """
@@ -154,10 +156,10 @@ def _label(options: argparse.Namespace, start: Start, recordings: Sequence[Recor
     # The stage keeps its list of images: another list is another run.
     images = options.out / f"images_{hashlib.sha256(text.encode()).hexdigest()[:16]}.txt"
     _write_text(images, text)
-    with open_predictor(options.teacher) as teacher, open_predictor(start.path) as own:
+    with open_predictor(options.teacher) as teacher, open_predictor(start.name) as own:
         camera = next(iter(entries.values())).camera
         tree = {
-            "name": "labels", "out": str(options.out), "network": network_tree(start.network),
+            "name": "labels", "out": str(options.out), "network": network_tree(start.config),
             "interpolation": teacher.resize.interpolation,
             "pseudo_label": {
                 "images": [str(images)], "teacher": options.teacher,
@@ -199,12 +201,12 @@ def _of_stages(overrides: Sequence[str], *stages: str) -> list[str]:
     return [override for override in overrides if not override.startswith(tuple(others))]
 
 
-def _before(recipe: Recipe, start: Start) -> Recipe:
+def _before(recipe: Recipe, start: StartWeights) -> Recipe:
     """The recipe's evaluation, of the start."""
     tree = recipe_to_dict(recipe)
     kept = {key: value for key, value in tree.items() if key not in ("metric", "export")}
     return recipe_from_dict(
-        {**kept, "out": str(Path(recipe.out) / "before"), "evaluate": {**tree["evaluate"], "model": str(start.path)}},
+        {**kept, "out": str(Path(recipe.out) / "before"), "evaluate": {**tree["evaluate"], "model": start.name}},
         "finetune-from-bag",
     )
 

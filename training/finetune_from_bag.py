@@ -1,4 +1,4 @@
-"""``python -m training finetune-from-bag BAG... --start CHECKPOINT --out DIR [key=value]``: a network for one's robot.
+"""``python -m training finetune-from-bag BAG... --start MODEL --out DIR [key=value]``: a network for one's robot.
 
 With depth images or a LiDAR in the recording it is trained on those; with images alone a ``--teacher`` labels them. The
 last quarter of each recording is never seen, and measured before and after. It writes a recipe and runs its stages, so
@@ -18,7 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bags", nargs="+", metavar="BAG", type=Path, help="ROS 2 bag (folder, .mcap, .db3) or ROS 1 .bag"
     )
-    parser.add_argument("--start", required=True, type=Path, metavar="CHECKPOINT", help="a .safetensors of training")
+    parser.add_argument(
+        "--start", required=True, metavar="MODEL",
+        help="what to go on from: starter, a fetched network's name, an .onnx with torch weights, a checkpoint of"
+        " training (.safetensors), or published weights (.pth, .bin, a folder of transformers)",
+    )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run; made if absent")
     parser.add_argument(
         "--teacher", default="", metavar="MODEL", help="labels the images: a checkpoint, .onnx, or name"

@@ -140,9 +140,10 @@ class FitConfig:
 
     def check_references(self, names: Sequence[str], stage: str) -> None:
         """``ConfigError`` where a list names a source that ``data`` does not hold."""
-        for entry in (*self.sources, *self.validation):
-            if isinstance(entry, str) and entry not in names:
-                raise ConfigError(f"{stage}.sources: no source {entry!r} in data; {nearest(entry, names)}")
+        for key in ("sources", "validation", "pseudo"):
+            for entry in getattr(self, key, ()):
+                if isinstance(entry, str) and entry not in names:
+                    raise ConfigError(f"{stage}.{key}: no source {entry!r} in data; {nearest(entry, names)}")
 
     def short_side_at(self, step: int) -> int:
         """The network's short side [px] at ``step``."""

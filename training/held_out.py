@@ -25,6 +25,7 @@ _COLOURS = cv2.COLORMAP_INFERNO
 class HeldOut:
     """The sources of a stage's ``validation``, and the figures of a network on them. The network's size is that of the
     largest short side trained at; how often the loop asks, and in how many processes it trains, changes no figure.
+    Raises ``SourceError`` for a source whose first sample has no depth.
     """
 
     def __init__(self, recipe: Recipe, stage: str, *, protocol: Protocol | None = None) -> None:
@@ -35,6 +36,9 @@ class HeldOut:
         }
         self._rule = ResizeRule(kind="short_side", side=max(section.short_sides), interpolation=recipe.interpolation)
         self._protocol = protocol or Protocol()
+        for source in self._sources.values():
+            # A set of disparity is refused now, and not at the first checkpoint.
+            self._protocol.truth(source[0])
 
     def __bool__(self) -> bool:
         return bool(self._sources)

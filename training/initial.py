@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from depth_anything_ros.errors import ConfigError
 from depth_anything_ros.networks import DepthNetwork, build_network
-from depth_anything_ros.networks.checkpoint import load_known
 from depth_anything_ros.networks.encoder_weights import load_encoder
 
-from .checkpoint import load_network
 from .config import STAGES, Recipe
 from .run_dir import say
 from .stages import checkpoint_of
+from .start_weights import engine_weights, is_engine, open_weights
 
 PARTS = ("all", "encoder")
 _LAST = ("head.depth.", "head.sky.", "head.sky_conv2.")
@@ -48,20 +48,21 @@ def continued_network(
 
     Parameters
     ----------
-    init: a stage, a checkpoint of this pipeline (its averaged weights), or a published Depth Anything checkpoint (a
-        .pth or .bin by its authors' name, or a folder of ``transformers``).
+    init: a stage, or what ``open_weights`` takes: a checkpoint of this pipeline (its averaged weights), an engine with
+        torch weights, or a published Depth Anything checkpoint (a .pth or .bin by its authors' name, or a folder of
+        ``transformers``).
     parts: all, which must fit completely (the last convolutions start from random where the head means something else),
         or encoder, after which the decoder starts from random.
 
     Raises ConfigError where the weights are those of another network: nothing is ever loaded in part.
     """
-    path = weights_path(recipe, init)
+    start = open_weights(checkpoint_of(recipe, init) if init in STAGES else init)
+    path = start.file
     network = _random(recipe, stage, head, max_depth_m)
-    source, meta = read_network(path)
     if parts == "encoder":
         say(str(load_encoder(network, path)))
-        return network, meta
-    own, theirs = network.config, source.config
+        return network, {**start.meta, "licence": asdict(start.licence)}
+    own, theirs = network.config, start.config
     if own.head in _METRIC and theirs.head in _METRIC and own.canonical_focal_px != theirs.canonical_focal_px:
         raise ConfigError(
             f"{path}: its metres are for a focal length of {theirs.canonical_focal_px:g} px; "
@@ -69,7 +70,7 @@ def continued_network(
         )
     same_meaning = (own.head, own.max_depth_m) == (theirs.head, theirs.max_depth_m)
     random = () if same_meaning else _LAST
-    wanted, found = network.state_dict(), source.state_dict()
+    wanted, found = network.state_dict(), start.load().state_dict()
     taken = {name: tensor for name, tensor in found.items() if not name.startswith(random)}
     kept = {name: tensor for name, tensor in wanted.items() if name.startswith(random)}
     for name, tensor in wanted.items():
@@ -81,19 +82,13 @@ def continued_network(
         raise ConfigError(f"{path}: weights of another network: {left[0]} has no place in network of the recipe")
     network.load_state_dict({**kept, **taken}, strict=True)
     say(f"weights from {path}" + ("" if same_meaning else f"; the last convolutions of head {own.head} from random"))
-    return network, meta
-
-
-def read_network(path: Path) -> tuple[DepthNetwork, dict[str, Any]]:
-    """The network of a checkpoint and its meta; of a published one the meta names the model."""
-    if path.is_dir() or path.suffix != ".safetensors":
-        network, model, _ = load_known(path, None)
-        return network, {"trained_frames": [], "provenance": {"model": model.name}}
-    return load_network(path)
+    return network, {**start.meta, "licence": asdict(start.licence)}
 
 
 def weights_path(recipe: Recipe, name: str) -> Path:
-    """The file or the hub's folder that a recipe's reference to weights means."""
+    """The file or the hub's folder that a recipe's reference to weights means: of a stage, of an engine, its own."""
+    if name not in STAGES and is_engine(name):
+        return engine_weights(name)[0]
     path = Path(name)
     return path if name not in STAGES and path.is_dir() else checkpoint_of(recipe, name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,9 @@ def label_shards(job: LabelJob, shards: Sequence[int], workers: int, on_progress
             for shard in shards:
                 labeller.label(shard, on_progress)
         return
+    # The actors get the memory of the devices that a training before, in this process, has kept for itself.
+    gc.collect()
+    torch.cuda.empty_cache()
     with _ray(workers) as ray:
         _label_with_ray(ray, job, shards, workers, on_progress)
 
@@ -133,15 +137,16 @@ def _ray(workers: int) -> Iterator[Any]:
     context.enable_progress_bars = False
     started = not ray.is_initialized()
     if started and os.environ.get(RAY_ADDRESS):
-        ray.init(log_to_driver=False, logging_level=logging.WARNING)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
     elif started:
         ray.init(
             num_cpus=max(workers + 1, os.cpu_count() or 1),
             include_dashboard=False,
             log_to_driver=False,
-            logging_level=logging.WARNING,
+            logging_level=logging.ERROR,
         )
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    # It warns of what is chosen here: its own progress bars are off.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
         yield ray
     finally:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from depth_anything_ros.errors import ConfigError
+from depth_anything_ros.errors import ConfigError, OutputError
 
 from .averaging import Average
 from .checkpoint import group, load_checkpoint, load_weights, save_checkpoint
@@ -47,10 +47,12 @@ def fit(
 
     Only the network is put into training mode; all else of the objective stays as it was made. Random parts are seeded
     by (seed, step, first position of the part), and losses weigh by the number of images, so that one process, several
-    and accumulation learn the same up to rounding. The terms of a loss must have the same names in every part.
+    and accumulation learn the same up to rounding (but for stochastic depth, which is drawn part by part). The terms of
+    a loss must have the same names in every part.
 
     Ctrl-C and SIGTERM save before they raise ``KeyboardInterrupt``. Raises ``ConfigError`` for a loss or gradient that
-    is not finite (the checkpoint before it stays), another recipe's or a busy folder; ``OutputError`` for a full disk.
+    is not finite (the checkpoint before it stays), too little memory, another recipe's or a busy folder;
+    ``OutputError`` for a full disk.
     """
     if recipe.compute.threads:
         torch.set_num_threads(recipe.compute.threads)
@@ -59,7 +61,14 @@ def fit(
     with RunDir(recipe, stage) as folder, StopRequest() as stop:
         processes.wait()
         training = _Training(objective, config, recipe, stage, meta, folder.path, processes, parts)
-        finished = training.run(batches, stop)
+        try:
+            finished = training.run(batches, stop)
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(
+                f"{stage}: {processes.device} has too little memory ({str(error).partition('. ')[0]}); less is needed "
+                f"with a smaller batch_size (now {config.batch_size}), compute.accumulate, compute.precision bf16, "
+                "compute.checkpoint_activations, or more processes"
+            ) from None
         if finished:
             folder.mark_done()
         processes.wait()
@@ -158,7 +167,7 @@ class _Training:
             due = self._is_due()
             entries = window.entries() if due or stopped or self._step % every == 0 else []
             if due and (not stopped or self._step == self._config.steps):
-                entries[-1] |= self._validate(batch, tracker)
+                self._validate_or_save(entries, batch, tracker)
             if tracker and entries:
                 tracker.steps(entries)
             if due or stopped:
@@ -192,14 +201,30 @@ class _Training:
         window.end_step(self._step, rate, full(norm))
         return batch
 
+    def _validate_or_save(self, entries: list[dict[str, float]], batch: Any, tracker: Tracker | None) -> None:
+        """Add the figures to the last entry. An error of the held-out samples costs none of the steps before it: the
+        run goes on with looking at them again.
+        """
+        try:
+            entries[-1] |= self._validate(batch, tracker)
+        except Exception:
+            # What processes share takes all of them to save, and the others do not know.
+            if not self._processes.shares_network:
+                with contextlib.suppress(OutputError):
+                    if tracker:
+                        tracker.steps(entries)
+                    self._save_last()
+            raise
+
     def _validate(self, batch: Any = None, tracker: Tracker | None = None) -> dict[str, float]:
         tensors = averaged_tensors(self._objective, self._average)
         figures: dict[str, float] = {}
-        if self._processes.is_main and self._average:
-            with torch.no_grad():
+        with self._processes.whole(self._model), torch.no_grad():
+            if self._processes.is_main and self._average:
                 figures = self._objective.validate(self._average.network)
                 if tracker:
                     tracker.pictures(self._step, self._objective.pictures(self._average.network, batch))
+        if self._processes.is_main:
             best = self._objective.best
             if best and figures and figures[best] < self._best:
                 self._best = float(figures[best])

@@ -19,9 +19,10 @@ from depth_anything_ros.scale import network_focal_px
 from depth_anything_ros.scale_calibration import load_calibration
 from depth_anything_ros.spec import load_spec, spec_path_of
 
-from .predictor import CHECKPOINT_SUFFIX, Predictor
+from .predictor import Predictor
 from .samples import DepthSample
 from .scores import Answer
+from .start_weights import is_weights
 
 Labeller = Callable[[NDArray[np.float32], DepthSample], NDArray[np.float32] | None]
 """From a teacher's disparity (h, w) of the sample's whole image to metres (H, W) at its size, NaN where unknown; None
@@ -60,7 +61,7 @@ def label_with_calibration(path: Path, teacher: Predictor) -> Labeller:
     Raises ConfigError for a file that cannot be used or is of another network, and for a teacher that is no exported
     network, as only such a one can be calibrated.
     """
-    if Path(teacher.name).suffix == CHECKPOINT_SUFFIX:
+    if is_weights(teacher.name):
         raise ConfigError(
             f"{path}: a calibration is of an exported network (.onnx), not of the checkpoint {teacher.name}"
         )

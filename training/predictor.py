@@ -1,6 +1,6 @@
-"""``open_predictor``: a checkpoint of training or an exported engine, asked in the same way.
+"""``open_predictor``: a checkpoint, of training or published, or an exported engine, asked in the same way.
 
-Evaluation, pseudo-labelling and fine-tuning go through here, so that none of them knows which of the two it has.
+Evaluation, pseudo-labelling and fine-tuning go through here, so that none of them knows which of them it has.
 """
 
 from __future__ import annotations
@@ -10,24 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from depth_anything_ros.engine import load_engine, resolve_artifact
-from depth_anything_ros.errors import ConfigError, EngineError, SpecError
+from depth_anything_ros.errors import ConfigError, EngineError
 from depth_anything_ros.licences import accept_spec
 from depth_anything_ros.networks import DepthNetwork
-from depth_anything_ros.networks.weights import load_weights
+from depth_anything_ros.networks.checkpoint import weights_file
+from depth_anything_ros.networks.weights import checked_weights, load_weights
 from depth_anything_ros.spec import EngineSpec, ResizeRule, load_spec, sha256_of, spec_path_of
 
-from .checkpoint import load_network
-
-CHECKPOINT_SUFFIX = ".safetensors"
-MEANINGS = {"log_depth": "metric_canonical", "exp": "metric_canonical", "sigmoid": "metric_fixed", "relu": "relative"}
-"""Output head: what a number of it means, in the words of EngineSpec."""
+from .start_weights import MEANINGS, is_weights, open_weights
 
 
 @dataclass(frozen=True)
@@ -92,8 +88,8 @@ class Predictor:
 
 
 def open_predictor(path: Path | str, *, device: str = "", precision: str = "auto", threads: int = 0) -> Predictor:
-    """The network of a checkpoint (.safetensors), or whatever ``load_engine`` opens: an .onnx with its spec, its
-    folder, the name of a fetched network, ``starter``.
+    """The network of a checkpoint (.safetensors), a published one (.pth, .bin, a folder of transformers), or whatever
+    ``load_engine`` opens: an .onnx with its spec, its folder, the name of a fetched network, ``starter``.
 
     Parameters
     ----------
@@ -106,17 +102,15 @@ def open_predictor(path: Path | str, *, device: str = "", precision: str = "auto
     Raises ConfigError for a checkpoint that is absent or foreign or for a device that there is not, and what
     ``load_engine`` raises.
     """
-    if Path(path).suffix == CHECKPOINT_SUFFIX:
+    if is_weights(path):
         return _open_checkpoint(Path(path), device, precision, threads)
     return _open_engine(path, device, precision, threads)
 
 
 def model_sha256(path: Path | str) -> str:
     """``Predictor.sha256`` of what ``open_predictor`` would open, without opening it. Raises as that does."""
-    if Path(path).suffix == CHECKPOINT_SUFFIX:
-        if not Path(path).is_file():
-            raise ConfigError(f"{path}: no such checkpoint")
-        return sha256_of(path)
+    if is_weights(path):
+        return sha256_of(weights_file(Path(path)))
     return load_spec(spec_path_of(resolve_artifact(path))).artifact_sha256
 
 
@@ -158,23 +152,18 @@ def network_predictor(
     )
 
 
-def checkpoint_rule(meta: dict[str, Any], path: Path) -> ResizeRule:
-    """The resize rule that the network of a checkpoint is used with: the largest short side that it was trained at, and
-    its recipe's interpolation.
-    """
-    try:
-        section = meta["recipe"][meta["stage"]]
-        return ResizeRule(
-            kind="short_side", side=max(section["short_sides"]), interpolation=meta["recipe"]["interpolation"]
-        )
-    except (KeyError, TypeError, ValueError, SpecError):
-        raise ConfigError(f"{path}: the checkpoint's recipe does not say at which size it was trained") from None
-
-
 def _open_checkpoint(path: Path, device: str, precision: str, threads: int) -> Predictor:
-    network, meta = load_network(path)
-    made = _on_device(network, checkpoint_rule(meta, path), str(path), _torch_device(device), precision, threads)
-    return dataclasses.replace(made, sha256=sha256_of(path), trained_frames=tuple(meta.get("trained_frames", ())))
+    weights = open_weights(path)
+    chosen, sky = _torch_device(device), weights.sky_threshold
+    made = _on_device(weights.load(), weights.resize, str(path), chosen, precision, threads, sky)
+    return dataclasses.replace(
+        made,
+        sha256=model_sha256(path),
+        quantity=weights.quantity,
+        meaning=weights.meaning,
+        canonical_focal_px=made.canonical_focal_px if weights.meaning == "metric_canonical" else None,
+        trained_frames=tuple(weights.meta.get("trained_frames", ())),
+    )
 
 
 def _open_engine(path: Path | str, device: str, precision: str, threads: int) -> Predictor:
@@ -183,7 +172,7 @@ def _open_engine(path: Path | str, device: str, precision: str, threads: int) ->
         artifact = resolve_artifact(path)
         spec = accept_spec(load_spec(spec_path_of(artifact)), ())
         if spec.torch_weights:
-            return _open_weights(artifact.with_name(spec.torch_weights), spec, str(path), chosen, precision, threads)
+            return _open_weights(checked_weights(artifact, spec), spec, str(path), chosen, precision, threads)
         if device:
             raise ConfigError(f"device {device}: {path} has no torch weights; cpu is accepted, or its checkpoint")
     engine = load_engine(path, precision=precision, threads=threads or None)
@@ -206,8 +195,6 @@ def _open_weights(
     weights: Path, spec: EngineSpec, name: str, device: torch.device, precision: str, threads: int
 ) -> Predictor:
     """The network of an engine by PyTorch: batches of any size and shape, without a graph for each."""
-    if sha256_of(weights) != spec.torch_weights_sha256:
-        raise SpecError(f"{weights}: not the file that its spec names ({spec.torch_weights_sha256!s:.12}…)")
     made = _on_device(load_weights(weights), spec.resize, name, device, precision, threads, spec.sky_threshold)
     return dataclasses.replace(
         made,

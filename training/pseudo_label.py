@@ -18,12 +18,13 @@ from depth_anything_ros.errors import ConfigError, SourceError
 
 from .config import STAGES, Recipe
 from .label_workers import label_shards
-from .predictor import CHECKPOINT_SUFFIX, model_sha256
+from .predictor import model_sha256
 from .run_dir import RunDir, write_json
 from .shard_labeller import LabelJob
 from .shard_writer import FORMAT_VERSION, INDEX, read_manifest, shard_name
 from .stage_configs import PseudoLabelConfig
 from .stages import checkpoint_of, is_done, stage_folder
+from .start_weights import CHECKPOINT_SUFFIX
 from .unlabelled import ImageReference, WorkList, list_images
 
 STAGE = "pseudo_label"

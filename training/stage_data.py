@@ -66,6 +66,10 @@ def probe(sources: Sequence[SourceConfig], *, metric: bool = False) -> None:
 
 def require_metric(sample: DepthSample) -> None:
     """SourceError for a sample whose depth is not in metres."""
+    if sample.quantity == "depth" and not sample.camera_known:
+        raise SourceError(
+            f"{sample.source}: a camera without intrinsics; the stage metric accepts depth with fx (or K), or hfov_deg"
+        )
     if not sample.is_metric:
         raise SourceError(f"{sample.source}: {sample.quantity} without metres; the stage metric accepts metric depth")
 
@@ -85,7 +89,8 @@ def name_of(item: SourceConfig) -> str:
 def checkpoint_meta(
     recipe: Recipe, stage: str, sources: Iterable[SourceConfig], *, quantity: str, init: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What a checkpoint tells of its making: ``quantity``, ``trained_frames`` and ``provenance``.
+    """What a checkpoint tells of its making: ``quantity``, ``trained_frames``, ``provenance`` and, where they bind what
+    is made of it, the terms of the weights that it continues (``licence``).
 
     ``init`` is the meta of the checkpoint that it continues, whose frames count as seen.
     """
@@ -104,7 +109,9 @@ def checkpoint_meta(
         provenance["init"] = " ".join(filter(None, (section.init, earlier.get("model") or earlier.get("recipe"))))
         provenance["init_sources"] = earlier.get("sources", "")
     frames = {*trained_frames(sources), *inherited.get("trained_frames", ())}
-    return {"quantity": quantity, "trained_frames": sorted(frames), "provenance": provenance}
+    meta = {"quantity": quantity, "trained_frames": sorted(frames), "provenance": provenance}
+    licence = inherited.get("licence")
+    return {**meta, "licence": licence} if licence and licence["category"] != "permissive" else meta
 
 
 def trained_frames(sources: Iterable[SourceConfig]) -> set[str]:

@@ -25,8 +25,12 @@ def stage_folder(recipe: Recipe, stage: str) -> Path:
     return Path(recipe.out) / stage
 
 
-def checkpoint_of(recipe: Recipe, name: str) -> Path:
-    """The checkpoint that ``name`` stands for: a stage of this run (its best, else its last), or a file."""
+def checkpoint_of(recipe: Recipe, name: str, *, strict: bool = True) -> Path:
+    """The checkpoint that ``name`` stands for: a stage of this run (its best, else its last), or a file.
+
+    Raises ConfigError where it is not there, and, if ``strict``, where the stage was done with other values than the
+    recipe has now; what only looks at the checkpoint is told so instead.
+    """
     if name not in STAGES:
         path = Path(name)
         if not path.is_file():
@@ -36,7 +40,20 @@ def checkpoint_of(recipe: Recipe, name: str) -> Path:
     found = next((folder / file for file in (BEST, LAST) if (folder / file).is_file()), None)
     if found is None or not (folder / DONE).is_file():
         raise ConfigError(f"{folder}: stage {name} is not done; run it first: python -m training {name} --recipe ...")
+    require_same(recipe, name, strict=strict)
     return found
+
+
+def require_same(recipe: Recipe, stage: str, *, strict: bool) -> None:
+    """``ConfigError``, or a printed note if not ``strict``, where a finished stage is of other values of the recipe."""
+    if stage not in recipe.stages() or is_done(recipe, stage):
+        return
+    said = f"{stage_folder(recipe, stage)}: stage {stage} was done with other values than the recipe has now"
+    if strict:
+        raise ConfigError(f"{said}; restore them, or take another out and run it again")
+    from .run_dir import say  # it stands on this module
+
+    say(f"note: {said}")
 
 
 def needs_of(recipe: Recipe, stage: str) -> tuple[str, ...]:
@@ -88,11 +105,28 @@ def run_stage(recipe: Recipe, stage: str) -> Path:
 
 
 def run_all(recipe: Recipe) -> None:
-    """Every stage of the recipe in order; done ones are skipped, and said so."""
+    """Every stage of the recipe in order; done ones are skipped, and said so. Data that is not there is an error of its
+    reader before the first stage begins, not after days of training.
+    """
     from .run_dir import say  # it stands on this module
 
+    _require_data(recipe)
     for stage in recipe.stages():
         if is_done(recipe, stage):
             say(f"{stage}: done already in {stage_folder(recipe, stage)}")
             continue
         say(f"{stage}: {run_stage(recipe, stage)}")
+
+
+def _require_data(recipe: Recipe) -> None:
+    """Raises what the reader raises of data of a stage to come that is not there; what this run makes may be absent."""
+    from .sources import open_source
+
+    made = Path(recipe.out).resolve()
+    for stage in (name for name in recipe.stages() if not is_done(recipe, name)):
+        section: Any = recipe.section(stage)
+        for key in ("sources", "validation"):
+            for item in recipe.sources(getattr(section, key, ())):
+                path = Path(item.path)
+                if not path.exists() and made not in path.resolve().parents:
+                    open_source(item.kind, item.path, item.options)

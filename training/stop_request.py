@@ -9,8 +9,9 @@ from typing import Any
 
 
 class StopRequest:
-    """Turns the first SIGINT or SIGTERM into a request to save and stop at the end of the step; a second one ends the
-    process at once. Outside the main thread it changes nothing.
+    """Turns SIGINT and SIGTERM into a request to save and stop at the end of the step. A SIGINT after that ends the
+    process at once; another SIGTERM does not, because clusters send it to every process, and torchrun once more to its
+    own. Outside the main thread it changes nothing.
     """
 
     def __init__(self) -> None:
@@ -25,13 +26,13 @@ class StopRequest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._restore()
+        self._restore(signal.SIGINT, signal.SIGTERM)
 
     def _set(self, *_: object) -> None:
         self.requested = True
-        self._restore()
+        self._restore(signal.SIGINT)
 
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
+    def _restore(self, *numbers: int) -> None:
+        for number in numbers:
+            if number in self._previous:
+                signal.signal(number, self._previous.pop(number))

@@ -20,7 +20,7 @@ from .losses import affine_invariant_loss, feature_alignment_loss, region_loss, 
 from .run_dir import say
 from .stage_configs import StudentConfig
 from .stage_data import checkpoint_meta, probe, refuse_overlap
-from .stages import DONE, checkpoint_of, is_done, stage_folder
+from .stages import DONE, checkpoint_of, is_done, require_same, stage_folder
 from .student_batches import StudentBatch, StudentBatches
 
 STAGE = "student"
@@ -96,6 +96,7 @@ def pseudo_sources(recipe: Recipe) -> tuple[SourceConfig, ...]:
     folder = stage_folder(recipe, "pseudo_label")
     if not (folder / DONE).is_file():
         raise ConfigError(f"{folder}: stage pseudo_label is not done; run it first, or name sources in student.pseudo")
+    require_same(recipe, "pseudo_label", strict=True)
     return (SourceConfig(kind="pseudo", path=str(folder)),)
 
 

@@ -10,7 +10,7 @@ from depth_anything_ros.errors import ConfigError
 
 from .averaging import Average
 from .checkpoint import group, load_weights
-from .distributed import full, put_full
+from .distributed import full_in_first, put_full
 from .objective import Objective
 
 _NETWORK = "network."
@@ -27,7 +27,7 @@ def extra_parameters(objective: Objective) -> dict[str, torch.nn.Parameter]:
 
 def averaged_tensors(objective: Objective, average: Average | None) -> dict[str, torch.Tensor]:
     """The groups ``ema`` and ``extra``: what later stages and the export need. In all processes together."""
-    tensors = {f"extra.{name}": full(value.detach()) for name, value in extra_parameters(objective).items()}
+    tensors = {f"extra.{name}": full_in_first(value.detach()) for name, value in extra_parameters(objective).items()}
     if average:
         average.gather()
         tensors |= {f"ema.{name}": value for name, value in average.network.state_dict().items()}
@@ -36,10 +36,10 @@ def averaged_tensors(objective: Objective, average: Average | None) -> dict[str,
 
 def trained_tensors(objective: Objective, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """The groups ``net`` and ``optimiser``: what it takes to go on. In all processes together."""
-    tensors = {f"net.{name}": full(value.detach()) for name, value in objective.network.state_dict().items()}
+    tensors = {f"net.{name}": full_in_first(value.detach()) for name, value in objective.network.state_dict().items()}
     for name, parameter in objective.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
-            tensors[f"optimiser.{name}/{key}"] = full(value)
+            tensors[f"optimiser.{name}/{key}"] = full_in_first(value)
     return tensors
 
 

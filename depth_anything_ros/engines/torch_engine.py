@@ -16,8 +16,8 @@ from ..engine import EngineInfo
 from ..engine_options import EngineOptions
 from ..errors import EngineError, SpecError
 from ..networks.depth_network import DepthNetwork
-from ..networks.weights import load_weights
-from ..spec import EngineSpec, sha256_of
+from ..networks.weights import checked_weights, load_weights
+from ..spec import EngineSpec
 from .network_engine import CompiledShape, NetworkEngine, network_precision, one_line
 
 _WARM_UP_RUNS = 3
@@ -48,7 +48,7 @@ def open_network(path: Path, spec: EngineSpec, options: EngineOptions, *, reason
     device = _device(options)
     accepted = ("fp16", "fp32") if device.type == "cuda" else ("fp32",)
     precision = network_precision(spec, options.precision, accepted, f"PyTorch on {device.type}") or accepted[0]
-    network = _load(path.with_name(spec.torch_weights), spec)
+    network = _load(path, spec)
     if precision == "fp16":
         network.half_()
     try:
@@ -98,12 +98,8 @@ def _device_name(device: torch.device) -> str:
     return f"{torch.cuda.get_device_name(device)} ({device})"
 
 
-def _load(weights: Path, spec: EngineSpec) -> DepthNetwork:
-    if not weights.is_file():
-        raise EngineError(f"no weights at {weights}, which the spec names")
-    found = sha256_of(weights)
-    if found != spec.torch_weights_sha256:
-        raise SpecError(f"{weights} has the SHA-256 {found[:12]}…, its spec names {spec.torch_weights_sha256!s:.12}…")
+def _load(path: Path, spec: EngineSpec) -> DepthNetwork:
+    weights = checked_weights(path, spec)
     network = load_weights(weights)
     if network.config.has_sky != (spec.sky_output is not None):
         has = "a" if network.config.has_sky else "no"

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .config import NetworkConfig
+from .full_precision import full_precision
 
 MAX_ABS_LOGIT = 8.0
 """exp(8) is about 3 km at the canonical focal length; the bound keeps exp finite in every precision."""
@@ -49,7 +50,7 @@ class OutputHead(nn.Module):
         sky_hidden = F.relu(self.sky_conv2(enlarged)) if self.kind == "exp" else depth_hidden
         # The last product is kept in a higher precision than the rest: its result goes through exp, or loses its mean
         # in a loss, and bf16 has three digits.
-        with torch.autocast(enlarged.device.type, enabled=False):
+        with full_precision(enlarged.device):
             return self._last(depth_hidden, sky_hidden)
 
     def _last(self, depth_hidden: torch.Tensor, sky_hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:

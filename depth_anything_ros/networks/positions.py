@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from .full_precision import full_precision
+
 _OFFSET = 0.1
 _A = -0.75
 """The parameter of the cubic kernel, as in PyTorch and OpenCV (Keys 1981 has -0.5)."""
@@ -31,8 +33,10 @@ def interpolate_positions(learned_1lc: torch.Tensor, grid: int, rows: int, colum
     by_row = _cubic_weights(row, row_count, grid)
     by_column = _cubic_weights(column, column_count, grid)
     patches = learned_1lc[0, 1:].float().reshape(grid, -1)
-    patches = (by_row @ patches).reshape(-1, grid, learned_1lc.shape[2])
-    patches = (by_column @ patches).reshape(1, -1, learned_1lc.shape[2])
+    # These products carry where everything is.
+    with full_precision(device):
+        patches = (by_row @ patches).reshape(-1, grid, learned_1lc.shape[2])
+        patches = (by_column @ patches).reshape(1, -1, learned_1lc.shape[2])
     return torch.cat([learned_1lc[:, :1], patches.to(learned_1lc.dtype)], dim=1)
 
 

@@ -116,6 +116,17 @@ def test_weights_travel_with_their_configuration(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
+def test_weights_in_half_the_file_are_those_rounded_to_fp16(tmp_path: Path) -> None:
+    network = network_with("exp")
+    for half in (False, True):
+        save_weights(network, tmp_path / f"{half}.safetensors", half_weights=half)
+    loaded, state = load_weights(tmp_path / "True.safetensors"), network.state_dict()
+    for name, tensor in loaded.state_dict().items():
+        assert tensor.dtype == torch.float32 and torch.equal(tensor, state[name].half().float()), name
+    sizes = [(tmp_path / f"{half}.safetensors").stat().st_size for half in (True, False)]
+    assert sizes[1] - sizes[0] == pytest.approx(2 * sum(value.numel() for value in state.values()), rel=0.02)
+
+
 def test_other_files_are_no_weights(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 

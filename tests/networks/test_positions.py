@@ -47,6 +47,12 @@ def test_half_precision_is_interpolated_in_fp32() -> None:
     torch.testing.assert_close(found.float(), by_pytorch(7, 12, "offset"), rtol=2e-3, atol=2e-3)
 
 
+def test_autocast_changes_nothing() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        found = interpolate_positions(learned(), GRID, 7, 12, "size")
+    assert torch.equal(found, interpolate_positions(learned(), GRID, 7, 12, "size"))
+
+
 class PositionsOnly(torch.nn.Module):
     def __init__(self, rule: str) -> None:
         super().__init__()

@@ -60,6 +60,13 @@ def test_weights_share_the_batch_whatever_the_sizes(tmp_path: Path) -> None:
     assert share == pytest.approx(0.5, abs=0.15)
 
 
+def test_a_source_that_would_never_be_drawn_is_refused(tmp_path: Path) -> None:
+    weighted = SourceConfig(kind="synthetic", path=str(tmp_path / "a"), weight=1.0)
+    shards(tmp_path / "a", 1, 10)
+    with pytest.raises(ConfigError, match=r"source synthetic .*b: no weight.*a weight for all or for none"):
+        SampleDraw([weighted, shards(tmp_path / "b", 1, 20)], seed=0, batch_size=2)
+
+
 def test_depth_disparity_sky_and_unknown_reach_their_tensors() -> None:
     camera = CameraModel(width=2, height=2, fx=4, fy=6, cx=0.5, cy=0.5)
     image = np.zeros((2, 2, 3), np.uint8)

@@ -92,6 +92,13 @@ def test_the_command_writes_the_table_of_an_engine(index: Path, tmp_path: Path) 
     assert "measured_hololens_seq_50-59" in load_spec(engine.with_suffix(".json")).provenance
 
 
+@pytest.mark.parametrize("name", ["card", "card.json"])
+def test_a_table_is_not_written_where_the_json_would_take_its_place(index: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"--out .*/{name}: a file name that ends in .md is accepted"):
+        write_card(str(write_network(tmp_path)), index, which="validation", out=tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
 def test_a_card_is_of_a_network_with_metres(index: Path, tmp_path: Path) -> None:
     teacher = write_checkpoint(tmp_path / "teacher.safetensors", write_shards(tmp_path / "shards"), "relu")
     with pytest.raises(ConfigError, match="disparity without a unit"):

@@ -41,6 +41,12 @@ def test_what_was_written_is_read(path: Path, network: DepthNetwork) -> None:
     assert [item.name for item in path.parent.iterdir()] == ["last.safetensors"]
 
 
+def test_one_group_is_read_without_the_others(path: Path, network: DepthNetwork) -> None:
+    tensors, meta = load_checkpoint(path, only="net")
+    assert group(tensors, "net").keys() == network.state_dict().keys() and len(tensors) == len(network.state_dict())
+    assert meta == read_meta(path)
+
+
 def test_the_averaged_weights_are_taken_unless_the_trained_ones_are_asked_for(
     path: Path, network: DepthNetwork
 ) -> None:

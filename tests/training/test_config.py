@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from depth_anything_ros.errors import ConfigError
 from training.config import STAGES, Recipe, load_recipe, recipe_from_dict, recipe_to_dict
 from training.fit_config import FitConfig
+from training.run_dir import DISTRIBUTED
 from training.sources.synthetic import FIRST_TRAINING_SEED
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "training" / "recipes").glob("*.yaml"))
@@ -29,6 +31,15 @@ def test_shipped_recipes_load_and_survive_a_round_trip(path: Path) -> None:
     config = load_recipe(path)
     assert config.name == path.stem
     assert recipe_from_dict(recipe_to_dict(config), "round trip") == config
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_what_a_recipe_says_to_run_can_be_run(path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if found := re.search(r"#.*-m training (\w+) --recipe (\S+)", line):
+            told = load_recipe(path.parents[2] / found[2])
+            assert found[1] in ("run", *told.stages())
+            assert "torchrun" not in line or found[1] in DISTRIBUTED
 
 
 def test_no_shipped_recipe_trains_on_frames_that_are_kept_for_tests() -> None:
@@ -60,7 +71,10 @@ def test_no_shipped_recipe_trains_on_frames_that_are_kept_for_tests() -> None:
         ({"teacher": {"short_sides": 28}}, "a list is accepted, not 28"),
         ({"teacher": {"aspects": [0]}}, "aspects"),
         ({"teacher": {"schedule": "pol"}}, "schedule 'pol': did you mean poly"),
+        ({"data": {}}, "teacher.sources: no source 'scenes' in data; known: none"),
         ({"teacher": {"sources": ["scene"]}}, "no source 'scene' in data; did you mean scenes"),
+        ({"teacher": {"validation": ["scene"]}}, "teacher.validation: no source 'scene' in data; did you mean scenes"),
+        ({"student": {"pseudo": ["scene"]}}, "student.pseudo: no source 'scene' in data; did you mean scenes"),
         ({"teacher": {"sources": "scenes"}}, "sources: a list is accepted"),
         ({"data": {"scenes": {"kind": "synthetic"}}}, "data.scenes: missing .*path"),
         ({"data": {"scenes": {"kind": "synthetic", "path": "x", "first": -3}}}, "first -3"),
@@ -73,6 +87,7 @@ def test_no_shipped_recipe_trains_on_frames_that_are_kept_for_tests() -> None:
         ({"network": {"sise": "tiny"}}, r"network.sise: unknown key"),
         ({"teacher": [1]}, "teacher: a mapping is accepted"),
         ({"out": 3}, "out: 3; a text is accepted"),
+        ({"seed": -1}, "seed -1: a whole number from 0 is accepted"),
     ],
 )  # fmt: skip
 def test_bad_values_are_one_line_that_names_them(change: dict[str, Any], message: str) -> None:

@@ -44,7 +44,9 @@ def figures_of(table: Path) -> dict[str, Any]:
     return figures
 
 
-def test_a_checkpoint_gets_a_table_figures_and_pictures(shards: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_gets_a_table_figures_and_pictures(
+    shards: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     recipe = recipe_of(shards, tmp_path / "out", model=str(checkpoint))
     table = run(recipe)
     assert {path.name for path in table.parent.glob("*_1.png")} == {"best_1.png", "median_1.png", "worst_1.png"}
@@ -53,6 +55,8 @@ def test_a_checkpoint_gets_a_table_figures_and_pictures(shards: Path, checkpoint
     assert group["unaligned"]["abs_rel"] >= group["affine"]["abs_rel"] > 0
     text = table.read_text()
     assert f"| scenes | 6 | unaligned | {group['unaligned']['abs_rel']:.3f} |" in text
+    # A terminal shows no pictures.
+    assert "![best_1](best_1.png)" in text and capsys.readouterr().out.strip() == text.partition("![")[0].strip()
     written = table.stat().st_mtime_ns
     assert run(recipe) == table and table.stat().st_mtime_ns == written
 

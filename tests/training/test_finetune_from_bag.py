@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 from pathlib import Path
@@ -13,16 +12,17 @@ import numpy as np
 import pytest
 import yaml
 
-from depth_anything_ros.engine import load_engine
-from depth_anything_ros.spec import Licence
+from depth_anything_ros.engine import STARTER, load_engine
+from depth_anything_ros.spec import Licence, load_spec, spec_path_of
 from tests.sample_bags import camera_recording, write_bag
 from tests.sample_clouds import lidar_recording
+from tests.tiny_networks import write_network
 from tests.training.made import write_checkpoint
 from training import bag_recipe
 from training import finetune as finetune_flow
 from training.__main__ import main
 from training.bag_recipe import inherited_licence, open_start
-from training.checkpoint import read_meta
+from training.checkpoint import load_checkpoint, read_meta, save_checkpoint
 
 QUICK = (
     *("metric.steps=2", "metric.batch_size=2", "metric.checkpoint_every=1"),
@@ -35,7 +35,7 @@ def start(tmp_path: Path) -> Path:
     return write_checkpoint(tmp_path / "start.safetensors", tmp_path / "no_shards")
 
 
-def finetune(bag: Path, start: Path, out: Path, *options: str) -> int:
+def finetune(bag: Path, start: Path | str, out: Path, *options: str) -> int:
     return main(["finetune-from-bag", str(bag), "--start", str(start), "--out", str(out), *options, *QUICK])
 
 
@@ -145,14 +145,33 @@ def test_options_that_do_not_fit(
 
 def test_what_cannot_be_started_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bag = write_bag(tmp_path / "walk", camera_recording(1))
-    for name in ("net.onnx", "starter"):
-        assert finetune(bag, Path(name), tmp_path / "out") == 2
-        accepted = f"--start {name}: an exported network holds no weights that can be trained; a checkpoint (.safetens"
-        assert accepted in capsys.readouterr().err
+    for name, told in (
+        ("net.onnx", "no network at net.onnx"),
+        ("net.pth", "net.pth: no such checkpoint; accepted: one of training (.safetensors), an exported"),
+        (write_network(tmp_path), "its spec names no torch weights, and only those can be trained"),
+    ):
+        assert finetune(bag, name, tmp_path / "out") == 2
+        assert told in capsys.readouterr().err
     (tmp_path / "cut.safetensors").write_bytes(b"no tensors")
     assert finetune(bag, tmp_path / "cut.safetensors", tmp_path / "out") == 2
     assert "not a readable safetensors file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_from_the_shipped_starter_without_any_download(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bag, out = write_bag(tmp_path / "walk", camera_recording(24)), tmp_path / "out"
+    assert finetune(bag, "starter", out) == 0
+    assert "start: starter from starter: its metres at a focal length of 300 px are refined" in capsys.readouterr().out
+    meta, spec = read_meta(out / "metric" / "best.safetensors"), load_spec(out / "export" / "starter_on_walk.json")
+    assert (
+        meta["provenance"]["init"] == "starter starter 192x4" and "hololens_seq" in meta["provenance"]["init_sources"]
+    )
+    # Frames that the starter has seen count as seen, whatever is measured on them later.
+    assert len(spec.trained_frames) > 64 and set(load_spec(spec_path_of(STARTER)).trained_frames) < set(
+        spec.trained_frames
+    )
+    assert spec.resize == load_spec(spec_path_of(STARTER)).resize
+    assert report_of(out)["before"]["unaligned"]["abs_rel"] > 0
 
 
 def test_a_relative_start_needs_metres_from_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,14 +214,15 @@ def test_two_recordings(tmp_path: Path, start: Path) -> None:
 
 def test_terms_are_inherited(tmp_path: Path, start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert inherited_licence(open_start(start), "") == inherited_licence(open_start(start), "starter") == {}
-    bound = {"licence": "CC-BY-NC-4.0", "licence_category": "non-commercial"}
+    bound = {"licence": "CC-BY-NC-4.0", "licence_category": "non-commercial", "licence_source": "made"}
     monkeypatch.setattr(
         bag_recipe,
         "load_spec",
         lambda path: SimpleNamespace(licence=Licence(id="CC-BY-NC-4.0", category="non-commercial", source="made")),
     )
     assert inherited_licence(open_start(start), "starter") == bound
-    meta = read_meta(start)
+    tensors, meta = load_checkpoint(start)
     meta["recipe"]["export"] = {"model": "metric", **bound}
-    other = dataclasses.replace(open_start(start), meta=meta)
-    assert inherited_licence(other, "teacher.safetensors") == bound
+    save_checkpoint(tmp_path / "bound.safetensors", tensors, meta)
+    assert inherited_licence(open_start(tmp_path / "bound.safetensors"), str(start)) == bound
+    assert inherited_licence(open_start(start), str(tmp_path / "bound.safetensors")) == bound

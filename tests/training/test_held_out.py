@@ -94,3 +94,9 @@ def test_a_picture_holds_the_image_and_every_map() -> None:
     assert picture.shape == (28, 3 * 42, 3) and picture.dtype == np.uint8
     assert (picture[:, :42] == 200).all() and (picture[0, 42:] == 0).all() and (picture[:, 84:] == 0).all()
     assert picture[5, 83].sum() > picture[5, 42].sum()
+
+
+def test_a_set_without_depth_is_refused_before_a_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    disparity = sample(ramp(2, 6)).replace(quantity="disparity", is_metric=False)
+    with pytest.raises(SourceError, match="holds disparity; samples of depth are accepted here"):
+        held(monkeypatch, tmp_path, {"a": [sample(ramp(2, 6))], "b": [disparity]})

@@ -88,7 +88,7 @@ def test_another_network_is_refused(tmp_path: Path, network: dict[str, Any], hea
 
 def test_a_weights_file_of_an_engine_is_no_checkpoint(tmp_path: Path) -> None:
     save_weights(build_network(NetworkConfig.from_dict(TINY_NETWORK), seed=1), tmp_path / "w.safetensors")
-    with pytest.raises(ConfigError, match=r"w\.safetensors: not a checkpoint of this project"):
+    with pytest.raises(ConfigError, match=r"w\.safetensors: the weights of an engine; accepted: that engine, by its"):
         continued_network(recipe_of(tmp_path), "metric", str(tmp_path / "w.safetensors"), head="log_depth")
 
 

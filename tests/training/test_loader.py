@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from depth_anything_ros.errors import SourceError
+from depth_anything_ros.errors import MissingDependency, SourceError
 from training.loader import load_batches, map_tensors, to_device
 
 PARTS = [range(0, 2), range(2, 5)]
@@ -24,7 +24,8 @@ class Numbers:
 
 
 class Counting:
-    """Batches that say what they were asked for; those of step 7 cannot be read, and step 8 is a mistake of ours."""
+    """Batches that say what they were asked for; those of step 7 cannot be read, step 8 is a mistake of ours, step
+    9 needs a library."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
@@ -35,6 +36,8 @@ class Counting:
             raise SourceError(f"image {positions.start}: cannot be read")
         if step == 8:
             raise ZeroDivisionError
+        if step == 9:
+            raise MissingDependency("h5py", "train")
         return Numbers(torch.tensor([[step, position] for position in positions]), f"step {step}")
 
 
@@ -53,6 +56,12 @@ def test_an_error_of_a_source_is_one_line_and_comes_where_its_batch_would(worker
     assert [len(next(loaded).values), len(next(loaded).values)] == [2, 3]
     with pytest.raises(SourceError, match=r"^image 0: cannot be read$"):
         next(loaded)
+
+
+def test_an_error_of_two_arguments_comes_out_of_a_worker_whole() -> None:
+    with pytest.raises(MissingDependency, match=r"^h5py is not installed.*\[train\]") as error:
+        next(load_batches(Counting(), start=9, stop=10, parts=PARTS, workers=1))
+    assert error.value.name == "h5py"
 
 
 def test_another_error_is_raised_as_it_is() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from depth_anything_ros.errors import ConfigError
+from depth_anything_ros.errors import ConfigError, SourceError
 from tests.training.tiny_fit import TinyObjective, fit_tiny, log_of, losses_of, recipe_of
 from tests.training.tiny_training import write_shards
 from training.checkpoint import group, load_checkpoint, load_network
@@ -77,6 +77,34 @@ def test_a_run_that_was_interrupted_and_continued_is_the_undisturbed_one(
         assert_same_checkpoints(*(out / "teacher" / f"{name}.safetensors" for out in (whole, tmp_path)))
 
 
+def test_an_error_of_the_held_out_samples_costs_no_step(shards: Path, whole: Path, tmp_path: Path) -> None:
+    class Damaged(TinyObjective):
+        def validate(self, network: torch.nn.Module) -> dict[str, float]:
+            raise SourceError("held_out/7: cannot be read")
+
+    recipe = recipe_of(shards, tmp_path)
+    for _ in range(2):
+        with pytest.raises(SourceError, match="held_out/7"):
+            fit_tiny(recipe, Damaged(recipe, best="weight"))
+        assert load_checkpoint(tmp_path / "teacher" / "last.safetensors")[1]["step"] == 3
+    fit_tiny(recipe, TinyObjective(recipe, best="weight"))
+    assert losses_of(tmp_path) == losses_of(whole)
+    assert [entry.get("weight") for entry in log_of(tmp_path)] == [entry.get("weight") for entry in log_of(whole)]
+    for name in ("last", "best"):
+        assert_same_checkpoints(*(out / "teacher" / f"{name}.safetensors" for out in (whole, tmp_path)))
+
+
+def test_too_little_memory_is_one_line_that_says_what_needs_less(shards: Path, tmp_path: Path) -> None:
+    class Large(TinyObjective):
+        def forward(self, batch: Any, step: int) -> Any:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+
+    recipe = recipe_of(shards, tmp_path)
+    message = r"^teacher: cpu has too little memory \(CUDA out of memory\); .*batch_size \(now 4\), compute.accumulate"
+    with pytest.raises(ConfigError, match=message):
+        fit_tiny(recipe, Large(recipe))
+
+
 def test_a_second_interruption_ends_at_once() -> None:
     with StopRequest() as stop:
         assert not stop.requested
@@ -84,6 +112,17 @@ def test_a_second_interruption_ends_at_once() -> None:
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_cluster_may_ask_twice() -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    with StopRequest() as stop:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+            assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 def test_more_steps_go_on_from_the_last_and_fewer_are_refused(shards: Path, whole: Path, tmp_path: Path) -> None:

@@ -170,5 +170,5 @@ def test_torch_weights_of_an_engine_run_on_cuda(tmp_path: Path) -> None:
     found = open_predictor(path).predict(images(5))
     np.testing.assert_allclose(found, network_predictor(network, RULE).predict(images(5)), rtol=1e-2, atol=1e-3)
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(SpecError, match="not the file that its spec names"):
+    with pytest.raises(SpecError, match="its spec names"):
         open_predictor(path, device="cuda")

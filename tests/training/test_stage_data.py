@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,9 +14,12 @@ from tests.training.made import ramp, sample
 from tests.training.sources.test_frames import write_index
 from tests.training.tiny_training import tiny_recipe, write_shards
 from training import stage_data
+from training.export import terms
 from training.fit_config import SourceConfig
 from training.samples import DepthSample
 from training.sources import open_source
+from training.stage_configs import ExportConfig
+from training.start_weights import checkpoint_rule
 
 
 def planes(path: str = "x", **changes: int) -> SourceConfig:
@@ -67,6 +71,17 @@ def test_relative_depth_is_refused_where_metres_are_needed(monkeypatch: pytest.M
         stage_data.probe([planes()], metric=True)
 
 
+def test_metres_without_intrinsics_are_refused_by_what_they_lack(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    for name, picture in (("images/a.jpg", np.zeros((8, 8, 3), np.uint8)), ("depth/a.png", np.ones((8, 8), np.uint16))):
+        (folder / name).parent.mkdir(parents=True)
+        cv2.imwrite(str(folder / name), picture)
+    source = SourceConfig(kind="folder", path=str(folder))
+    with pytest.raises(SourceError, match=r"own/images/a: a camera without intrinsics; the stage metric accepts .* fx"):
+        stage_data.probe([source], metric=True)
+    stage_data.probe([source])
+
+
 def test_a_checkpoint_names_its_sources_and_the_frames_that_it_has_seen(tmp_path: Path) -> None:
     shards, index = write_shards(tmp_path / "shards"), write_index(tmp_path)
     recipe = tiny_recipe(shards, tmp_path, metric={"init": "start.safetensors"}, encoder="dinov2.pth")
@@ -88,3 +103,22 @@ def test_a_source_too_large_to_trace_is_named_and_not_read(tmp_path: Path, monke
     monkeypatch.setattr(stage_data, "MAX_TRACED", 1)
     frames = SourceConfig(kind="frames", path=str(write_index(tmp_path)), options={"dataset": "made"})
     assert stage_data.trained_frames([frames]) == set()
+
+
+def test_terms_that_bind_are_handed_down_and_permissive_ones_are_not(tmp_path: Path) -> None:
+    recipe = tiny_recipe(tmp_path, tmp_path, metric={"init": "x"})
+    bound = {"id": "CC-BY-NC-4.0", "category": "non-commercial", "source": "its card"}
+    free = {**bound, "id": "Apache-2.0", "category": "permissive"}
+    metas = [
+        stage_data.checkpoint_meta(recipe, "metric", [], quantity="depth", init={"licence": licence})
+        for licence in (bound, free)
+    ]
+    assert metas[0]["licence"] == bound and "licence" not in metas[1]
+    assert terms(ExportConfig(), metas[0], "r").id == "CC-BY-NC-4.0"
+    assert terms(ExportConfig(), metas[1], "r").id == "Apache-2.0"
+    assert terms(ExportConfig(licence="MIT"), metas[0], "r").id == "MIT"
+
+
+def test_an_encoder_alone_has_no_depth_to_export_or_to_label_with() -> None:
+    with pytest.raises(ConfigError, match="stage pretrain trains an encoder alone"):
+        checkpoint_rule({"stage": "pretrain", "recipe": {}}, Path("last.safetensors"))

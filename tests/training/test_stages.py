@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from depth_anything_ros.errors import ConfigError
+from depth_anything_ros.errors import ConfigError, SourceError
 from training import stages
 from training.config import Recipe, recipe_from_dict
 from training.stages import checkpoint_of, fingerprint, is_done, needs_of, run_all, stage_folder
 
 
 def make(folder: Path, **changes: Any) -> Recipe:
-    scenes = {"kind": "synthetic", "path": "x"}
+    scenes = {"kind": "synthetic", "path": str(folder / "x")}
     tree = {
         "name": "r", "out": str(folder), "network": {"size": "tiny"}, "encoder": "pretrain", "data": {"scenes": scenes},
         **{stage: {"sources": ["scenes"]} for stage in ("pretrain", "teacher", "student")},
@@ -47,7 +47,7 @@ def test_a_change_reaches_every_stage_that_builds_on_it_and_no_other(tmp_path: P
 
 
 def test_data_that_a_stage_does_not_name_is_nothing_to_it(tmp_path: Path) -> None:
-    scenes = {"kind": "synthetic", "path": "x"}
+    scenes = {"kind": "synthetic", "path": str(tmp_path / "x")}
     before, more = make(tmp_path), make(tmp_path, data={"scenes": scenes, "other": {"kind": "synthetic", "path": "y"}})
     assert fingerprint(before, "metric") == fingerprint(more, "metric")
     moved = make(tmp_path, data={"scenes": {**scenes, "path": "y"}})
@@ -86,6 +86,19 @@ def test_a_checkpoint_is_a_stage_that_is_done_or_a_file(tmp_path: Path) -> None:
         checkpoint_of(recipe, "techer")
 
 
+def test_a_stage_of_other_values_is_not_built_on_but_may_be_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = make(tmp_path)
+    finish(recipe, "teacher")
+    (stage_folder(recipe, "teacher") / "last.safetensors").touch()
+    changed = make(tmp_path, teacher={"sources": ["scenes"], "learning_rate": 1.0})
+    with pytest.raises(ConfigError, match="stage teacher was done with other values than the recipe has now"):
+        checkpoint_of(changed, "teacher")
+    assert checkpoint_of(changed, "teacher", strict=False).name == "last.safetensors"
+    assert "note: " in capsys.readouterr().out
+
+
 def test_run_does_the_stages_in_order_and_skips_what_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,3 +113,15 @@ def test_run_does_the_stages_in_order_and_skips_what_is_done(
     run_all(recipe)
     assert ran == ["pretrain", "pseudo_label", "student", "metric"]
     assert "teacher: done already in" in capsys.readouterr().out
+
+
+def test_data_that_is_not_there_ends_a_run_before_its_first_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = {"kind": "synthetic", "path": str(tmp_path / "gone")}
+    recipe = make(tmp_path / "run", evaluate={"sources": [gone]})
+    monkeypatch.setattr(stages, "run_stage", stage_folder)
+    with pytest.raises(SourceError, match="gone: no complete set of shards"):
+        run_all(recipe)
+    finish(recipe, "evaluate")
+    run_all(recipe)

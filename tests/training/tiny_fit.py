@@ -58,6 +58,8 @@ class TinyObjective(Objective):
     def validate(self, network: nn.Module) -> dict[str, float]:
         if not self.best:
             return {}
+        # What is trained beside the network is whole here, also where processes share it.
+        assert self.scale(torch.ones(1, 1)).isfinite()
         weight = float(next(network.parameters()).detach().abs().sum())
         count = len(self.validations)
         self.validations.append({self.best: self._figures[count] if self._figures else weight, "weight": weight})

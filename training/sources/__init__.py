@@ -85,7 +85,7 @@ def _checked(opener: Callable[..., SampleSource], options: dict[str, Any], place
             raise ConfigError(f"{place}: unknown key {key!r}; {nearest(key, [*BASE_KEYS, *SKY_KEYS, *known])}")
     for name, item in known.items():
         if item.default is item.empty and name not in options:
-            raise ConfigError(f"{place}: no {name}; it is needed")
+            raise ConfigError(f"{place}: the option {name} is missing; it is needed")
     hints = typing.get_type_hints(opener)
     return {key: convert(hints[key], value, f"{place}: {key}") for key, value in options.items()}
 

@@ -72,7 +72,7 @@ def list_frames(index: Path, dataset: str = "", first: int = 0, last: int = -1) 
     try:
         entries = json.loads(index.read_text(encoding="utf-8"))["frames"]
     except OSError:
-        raise SourceError(f"{index}: no such index of frames") from None
+        raise SourceError(f"{index}: no such index of frames; an index.json is accepted") from None
     except (ValueError, KeyError, TypeError):
         raise SourceError(f"{index}: not an index of frames (a JSON object with a list 'frames' is accepted)") from None
     chosen = [FrameEntry(index.parent, entry) for entry in entries if dataset in ("", entry["dataset"])]

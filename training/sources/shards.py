@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,13 +25,16 @@ class ShardedSamples:
         index = folder / "index.json"
         if not index.is_file():
             raise SourceError(f"{folder}: no complete set of shards (index.json is written last); render it first")
-        names = [shard["name"] for shard in json.loads(index.read_text(encoding="utf-8"))["shards"]]
-        loaded = [np.load(folder / name, allow_pickle=False) for name in names]
-        self._images = np.concatenate([shard["images"] for shard in loaded])
-        self._depths = np.concatenate([shard["depths"] for shard in loaded])
-        self._intrinsics = np.concatenate([shard["intrinsics"] for shard in loaded])
-        self._seeds = np.concatenate([shard["seeds"] for shard in loaded])
-        self.kinds = np.concatenate([shard["kinds"] for shard in loaded])
+        try:
+            names = [shard["name"] for shard in json.loads(index.read_text(encoding="utf-8"))["shards"]]
+            loaded = [np.load(folder / name, allow_pickle=False) for name in names]
+            self._images, self._depths, self._intrinsics, self._seeds, self.kinds = (
+                np.concatenate([shard[key] for shard in loaded])
+                for key in ("images", "depths", "intrinsics", "seeds", "kinds")
+            )
+        except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise SourceError(f"{folder}: not a complete set of rendered shards ({reason}); render it again") from None
 
     def __len__(self) -> int:
         return len(self._images)

@@ -58,7 +58,7 @@ def test_an_empty_selection_is_named(tmp_path: Path, dataset: str, first: int) -
 
 
 def test_absent_and_foreign_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no such index"):
+    with pytest.raises(SourceError, match=r"no such index of frames; an index\.json is accepted"):
         list_frames(tmp_path / "index.json")
     (tmp_path / "foreign.json").write_text("[1]")
     with pytest.raises(SourceError, match="not an index of frames"):

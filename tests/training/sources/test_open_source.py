@@ -32,7 +32,7 @@ def test_options_are_checked_before_the_reader_is_called(tmp_path: Path) -> None
         ("hrsi", {}, "did you mean hrwsi"),
         ("hrwsi", {"spilt": "val"}, "unknown key 'spilt'; did you mean split"),
         ("hrwsi", {"split": 3}, "source hrwsi .*: split: 3; a text is accepted"),
-        ("kitti", {}, "source kitti .*: no files; it is needed"),
+        ("kitti", {}, "source kitti .*: the option files is missing; it is needed"),
         ("kitti", {"files": "list.txt", "kb_crop": "yes"}, "kb_crop: 'yes'; true or false is accepted"),
         ("diml", {"min_confidence": "much"}, "min_confidence: 'much'; a number is accepted"),
     ):

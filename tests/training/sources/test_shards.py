@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from depth_anything_ros.errors import SourceError
+from training.sources.shards import open_samples
+from training.sources.synthetic import __main__ as command
 from training.sources.synthetic import render_sample
 from training.sources.synthetic.__main__ import main
 from training.sources.synthetic.shards import ShardPlan, sha256_of, shard_is_complete, write_shards
@@ -63,6 +66,17 @@ def test_interruption_leaves_no_index_and_no_half_shard(tmp_path: Path, monkeypa
     assert sorted(item.name for item in tmp_path.iterdir()) == ["shard_00000.npz"]
 
 
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"shards": []}', '{"shards": [{"name": "gone.npz"}]}', '{"shards": [{"name": "cut.npz"}]}']
+)
+def test_a_folder_of_something_else_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "index.json").write_text(text)
+    (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(SourceError, match="not a complete set of rendered shards") as error:
+        open_samples(tmp_path)
+    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
+
+
 def test_reserved_seeds_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="start seed 7 is reserved"):
         ShardPlan(tmp_path, 7, 10)
@@ -76,3 +90,21 @@ def test_command_writes_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(arguments) == 0
     assert capsys.readouterr().out.strip().endswith("index.json")
     assert shard_is_complete(tmp_path / "a" / "shard_00000.npz", [1000], 24, 16)
+
+
+def test_a_folder_that_cannot_be_written_and_an_interruption_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ["--out", str(tmp_path / "file"), "--count", "1"]
+    assert main(arguments) == 2
+    assert (
+        capsys.readouterr().err == f"training.sources.synthetic: error: cannot write {tmp_path / 'file'}: File exists\n"
+    )
+
+    def interrupted(plan: ShardPlan, *, workers: int) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "write_shards", interrupted)
+    assert main(arguments) == 130
+    assert capsys.readouterr().err == "training.sources.synthetic: interrupted; the same command continues\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from . import FIRST_TRAINING_SEED, STYLES
@@ -10,7 +11,7 @@ from .shards import ShardPlan, write_shards
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse arguments and write the shards; 0 on success."""
+    """Parse arguments and write the shards; 0 on success, 2 for a mistake, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="training.sources.synthetic", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards")
     parser.add_argument("--start-seed", type=int, default=FIRST_TRAINING_SEED, help="first seed (default %(default)s)")
@@ -28,7 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except ValueError as error:
         parser.error(str(error))
-    print(write_shards(plan, workers=given.workers))
+    try:
+        print(write_shards(plan, workers=given.workers))
+    except OSError as error:
+        print(f"{parser.prog}: error: cannot write {given.out}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted; the same command continues", file=sys.stderr)
+        return 130
     return 0
 
 
