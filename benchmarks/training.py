@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """How fast training goes: images/s of the loader alone, of the step alone, and of both together.
 
-    python benchmarks/training.py [--recipe FILE] [--steps 20] [--workers 0 2] [key=value ...]
+    python benchmarks/training.py [key=value ...] [--recipe FILE] [--steps 20] [--workers 0 2]
 
 The recipe's stage metric is measured (default: training/recipes/synthetic.yaml, after its scenes were rendered). The
-loader alone also says how many cores it keeps busy; both together, by how much the step is slower than alone, which is
-what it loses to waiting and to sharing the cores.
+loader alone also says how many cores it keeps busy; both together, how long the step waits for batches, and by how much
+it is slower than alone: on a CPU the two share the cores.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def table(recipe: Recipe, steps: int, workers: list[int]) -> str:
     lines = [
         f"batch {config.batch_size}, {width}x{height} and near it, {device}, {torch.get_num_threads()} threads, "
         f"{os.cpu_count()} cores",
-        "| loader | loader alone [images/s] | cores busy | step alone | both | lost by the step |",
-        "|---|---|---|---|---|---|",
+        "| loader | alone [images/s] | cores busy | step alone | both | of it waiting | slower than alone |",
+        "|---|---|---|---|---|---|---|",
     ]
     fixed = [to_device(batches.batch(number, range(config.batch_size)), device) for number in range(steps)]
     for count in workers:
@@ -73,10 +73,10 @@ def table(recipe: Recipe, steps: int, workers: list[int]) -> str:
         for _ in range(3):
             alone.append(step.rate(iter(fixed), steps))
             both.append(step.rate(loaded(batches, config.batch_size, steps, count), steps))
-        best_alone, best_both = max(alone), max(both)
+        best_alone, (best_both, waiting) = max(alone)[0], max(both)
         name = f"{count} processes" if count else "thread"
-        lost = 1 - best_both / best_alone
-        lines.append(f"| {name} | {loader:.0f} | {cores:.2f} | {best_alone:.1f} | {best_both:.1f} | {lost:.1%} |")
+        lost = f"{waiting:.1%} | {1 - best_both / best_alone:.1%}"
+        lines.append(f"| {name} | {loader:.0f} | {cores:.2f} | {best_alone:.1f} | {best_both:.1f} | {lost} |")
     return "\n".join(lines)
 
 
@@ -88,11 +88,15 @@ class Step:
         self._optimiser = build_optimiser(objective, config)
         objective.network.train()
 
-    def rate(self, batches: Any, steps: int) -> float:
-        """Images/s; the first step is left out, in which the loader fills up."""
-        start = 0.0
+    def rate(self, batches: Any, steps: int) -> tuple[float, float]:
+        """Images/s, and the share of the time that it waits for batches; the first step, in which the loader fills up,
+        is left out.
+        """
+        start = waited = 0.0
         for number in range(steps):
+            asked = time.perf_counter()
             batch = to_device(next(batches), self._device)
+            waited += time.perf_counter() - asked if number else 0.0
             if number == 0:
                 start = time.perf_counter()
                 continue
@@ -102,7 +106,8 @@ class Step:
             self._optimiser.step()
         if self._device.type == "cuda":
             torch.cuda.synchronize()
-        return (steps - 1) * self._batch_size / (time.perf_counter() - start)
+        wall = time.perf_counter() - start
+        return (steps - 1) * self._batch_size / wall, waited / wall
 
 
 def loaded(batches: MetricBatches, batch_size: int, steps: int, workers: int) -> Any:

@@ -39,7 +39,8 @@ def read_tree(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
             if not isinstance(node, dict):
                 raise ConfigError(f"{key}: {parent} holds no named keys")
         try:
-            node[leaf] = yaml.safe_load(text)
+            # ``encoder=`` takes a text away.
+            node[leaf] = yaml.safe_load(text) if text else ""
         except yaml.YAMLError as error:
             raise ConfigError(f"{override!r}: the value is not valid YAML ({' '.join(str(error).split())})") from None
     return tree

@@ -117,6 +117,7 @@ def test_overrides_reach_nested_keys_and_are_checked(tmp_path: Path) -> None:
     assert config.teacher is not None and config.export is not None
     assert config.teacher.steps == 7 and config.teacher.augment.flip == 0.25
     assert config.teacher.augment.crop == "random"  # what is not named keeps the paper's value
+    assert load_recipe(path, ["encoder=x", "encoder="]).encoder == ""
     assert config.data["scenes"].path == "y" and config.export.model == "z"
     for wrong, message in (
         ("steps", "key=value"),
