@@ -60,7 +60,7 @@ FETCH = ["huggingface_hub>=1.31,<3", "onnx>=1.16"]
 # torch without a version: which build fits is the user's choice, and scripts/test installs the CPU build first.
 NETWORK = ["torch", "transformers>=5.23,<6", "safetensors>=0.4", *FETCH]
 # The training pipeline; what each is for is in docs/TRAINING.md.
-TRAIN = [*NETWORK, "accelerate>=1.2", "ray[data]>=2.40", "webdataset>=0.2.100", "h5py>=3.8", "tensorboard>=2.14"]
+TRAIN = [*NETWORK, "accelerate>=1.2", "ray[data]>=2.40", "braceexpand>=0.1.7", "h5py>=3.8", "tensorboard>=2.14"]
 # On a Jetson TensorRT comes with JetPack, never from pip. cuda-bindings 12 are meant for every driver from CUDA 12 on.
 TENSORRT = [
     "tensorrt-cu12>=10.3,<12; sys_platform == 'linux' and platform_machine == 'x86_64'",
@@ -117,6 +117,7 @@ setup(
             *("mcap>=1.2.1", "mcap-ros2-support>=0.5"),
             *("ruff>=0.12", "mypy>=1.15", "types-PyYAML"),
             *("setuptools>=70.1", "packaging>=23"),
+            "webdataset>=0.2.100",  # reads the shards that training writes
             *(*DDS, *VIEW, *FETCH),
         ],
     },

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from depth_anything_ros.errors import ConfigError
 
-from .config_tree import build, nearest, read_tree, to_plain
+from .config_tree import build, read_tree, to_plain
 from .fit_config import FitConfig, SourceConfig, parse_source
 from .stage_configs import (
     EvaluateConfig,
@@ -148,10 +148,3 @@ def recipe_from_dict(tree: dict[str, Any], place: str) -> Recipe:
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
     """Plain JSON types; ``recipe_from_dict`` takes them back."""
     return {key: value for key, value in to_plain(recipe).items() if not (key in STAGES and value is None)}
-
-
-def require_stage(name: str) -> str:
-    """``name`` where it is a stage; ``ConfigError`` with the nearest one where not."""
-    if name not in STAGES:
-        raise ConfigError(f"stage {name!r}: {nearest(name, STAGES)}")
-    return name

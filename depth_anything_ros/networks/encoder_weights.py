@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from ..errors import ConfigError
 from .checkpoint import read_tensors, weights_file
 from .depth_network import DepthNetwork
-from .key_map import OFFICIAL, TRANSFORMERS, UNUSED, fill, rename
+from .key_map import OFFICIAL, TRANSFORMERS, fill, rename_all
 from .positions import interpolate_positions
 
 _LAYOUTS = (
@@ -68,22 +68,17 @@ def load_encoder(network: DepthNetwork, path: Path) -> EncoderSource:
     candidates = sorted(name[: -len("cls_token")] for name in weights if _ends(name, ending))
     prefix = next((item for item in candidates if item.startswith(_PREFERRED)), candidates[0])
     prefix = prefix.removesuffix("embeddings.")
-    tensors: dict[str, torch.Tensor] = {}
-    unused, left = [], []
-    for name, tensor in weights.items():
-        plain = own_prefix + name[len(prefix) :]
-        if not name.startswith(prefix) or plain in UNUSED:
-            unused.append(name)
-        elif own := rename(plain, tensor, keys):
-            tensors.update(own)
-        else:
-            left.append(name)
-    if left:
-        raise ConfigError(f"{file}: {len(left)} keys of no DINOv2 encoder known here, such as {', '.join(left[:3])}")
+    tensors, unused = rename_all(
+        weights,
+        keys,
+        lambda name: own_prefix + name[len(prefix) :] if name.startswith(prefix) else None,
+        str(file),
+        what="DINOv2 encoder",
+    )
     grid = _fit_grid(tensors, network, file)
     place = f"{file} as an encoder of {network.config.num_layers} layers, {network.config.hidden_size} wide"
     fill(network.backbone, {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}, place)
-    return EncoderSource(file, tuple(unused), grid, network.config.position_grid)
+    return EncoderSource(file, unused, grid, network.config.position_grid)
 
 
 def _ends(name: str, ending: str) -> bool:

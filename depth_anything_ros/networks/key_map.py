@@ -7,7 +7,7 @@ for the sky head of the third. Whatever wraps the modules (``module.``, ``model.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -106,19 +106,31 @@ def map_keys(weights: Mapping[str, torch.Tensor], place: str) -> MappedWeights:
             f"{place}: no Depth Anything weights: pretrained.cls_token or backbone.embeddings.cls_token is expected"
             f" among the keys; the first are {found}"
         )
+    tensors, unused = rename_all(weights, keys, lambda name: _without_prefix(name, prefixes), place, what="network")
+    return MappedWeights(tensors, keys, unused)
+
+
+def rename_all(
+    weights: Mapping[str, torch.Tensor], keys: str, plain_name: Callable[[str], str | None], place: str, *, what: str
+) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
+    """All tensors of a file under this network's names, and the names of those that no output depends on.
+
+    ``plain_name`` gives the official name, or transformers' own, of a name of the file; None for a tensor that is of
+    something else. ConfigError names the first keys of no ``what`` (network, DINOv2 encoder) that is known.
+    """
     tensors: dict[str, torch.Tensor] = {}
     unused, left = [], []
     for name, tensor in weights.items():
-        plain = _without_prefix(name, prefixes)
-        if plain in UNUSED:
+        plain = plain_name(name)
+        if plain is None or plain in UNUSED:
             unused.append(name)
         elif own := rename(plain, tensor, keys):
             tensors.update(own)
         else:
             left.append(name)
     if left:
-        raise ConfigError(f"{place}: {len(left)} keys of no network known here, such as {', '.join(left[:3])}")
-    return MappedWeights(tensors, keys, tuple(unused))
+        raise ConfigError(f"{place}: {len(left)} keys of no {what} known here, such as {', '.join(left[:3])}")
+    return tensors, tuple(unused)
 
 
 def fill(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], place: str) -> None:

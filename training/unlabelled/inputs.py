@@ -67,7 +67,7 @@ def _references(entry: str, frame_every: int) -> Iterator[ImageReference]:
 def _expand(name: str) -> Iterator[str]:
     if "{" not in name:
         return iter([name])
-    from braceexpand import braceexpand  # comes with webdataset
+    from braceexpand import braceexpand
 
     try:
         return iter(braceexpand(name))
