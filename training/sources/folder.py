@@ -74,7 +74,7 @@ def open_samples(
         return ListedSamples(_pairs(path, images, depth), _Frame(path, options, ""))
     rows = _json_rows(manifest) if manifest.suffix == ".jsonl" else _csv_rows(manifest)
     for number, row in enumerate(rows, 1):
-        parse_row({**options, **json.loads(row)}, f"{manifest}, frame {number}")
+        parse_row(json.loads(row), f"{manifest}, frame {number}", options)
     return ListedSamples(rows, _Frame(manifest.parent, options, str(manifest)))
 
 
@@ -135,7 +135,7 @@ class _Frame:
 
     def __call__(self, name: str) -> DepthSample:
         values = json.loads(name)
-        row = parse_row({**self.options, **values}, self.manifest or str(self.root))
+        row = parse_row(values, self.manifest or str(self.root), self.options)
         source = f"{self.root.name}/{row.image.rpartition('.')[0]}"
         image = read_rgb(self.root / row.image)
         stored, sky = self._depth(row, image.shape[:2])

@@ -57,11 +57,20 @@ class Row:
 
 
 _NAMES = tuple(field.name for field in fields(Row))
+_INTRINSICS = ("fx", "fy", "cx", "cy")
 _NUMBERS = tuple(field.name for field in fields(Row) if field.type == "float")
 
 
-def parse_row(values: dict[str, Any], place: str) -> Row:
-    """The row of a mapping of JSON values or of texts. Raises SourceError, naming ``place``."""
+def parse_row(values: dict[str, Any], place: str, defaults: dict[str, Any] | None = None) -> Row:
+    """The row of a mapping of JSON values or of texts, over ``defaults``; what it says of its camera in one way takes
+    the place of what they say in the other. Raises SourceError, naming ``place``.
+    """
+    defaults = dict(defaults or {})
+    if "hfov_deg" in values:
+        defaults = {name: value for name, value in defaults.items() if name not in _INTRINSICS}
+    elif "fx" in values or "K" in values:
+        defaults.pop("hfov_deg", None)
+    values = {**defaults, **values}
     parsed: dict[str, Any] = {}
     for name, value in values.items():
         if name not in _NAMES:
@@ -87,6 +96,9 @@ def parse_row(values: dict[str, Any], place: str) -> Row:
             raise SourceError(f"{place}: {name} {getattr(row, name)}; a number from 0 is accepted")
     if len(row.K) not in (0, 9):
         raise SourceError(f"{place}: K of {len(row.K)} numbers; 9 (row by row) are accepted")
+    if row.hfov_deg > 0 and (row.fx > 0 or row.K):
+        given = "K" if row.K else f"fx {row.fx:g}"
+        raise SourceError(f"{place}: hfov_deg {row.hfov_deg:g} beside {given}; one of the two is accepted")
     try:
         row.camera(640, 480)
     except CameraError as error:

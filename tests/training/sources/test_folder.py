@@ -85,6 +85,17 @@ def test_rows_stand_over_options_and_csv_equals_jsonl(tmp_path: Path) -> None:
     assert from_csv[1].depth_HW[0, 0] == 2560 and (from_csv[1].is_metric, from_csv[1].camera_known) == (False, False)
 
 
+def test_a_rows_camera_takes_the_place_of_the_options(tmp_path: Path) -> None:
+    """Given as a field of view, it was silently passed over where the options had fx."""
+    np.save(tmp_path / "d.npy", np.ones(SIZE, np.float32))
+    row = {"image": picture(tmp_path / "i.png"), "depth": "d.npy"}
+    wide = open_samples(manifest(tmp_path, {**row, "hfov_deg": 90}), fx=30.0, cx=1.0)[0].camera
+    assert wide.hfov_deg == pytest.approx(90) and wide.cx == (SIZE[1] - 1) / 2
+    assert open_samples(manifest(tmp_path, {**row, "fx": 30}), hfov_deg=90.0)[0].camera.fx == 30
+    with pytest.raises(SourceError, match="hfov_deg 90 beside fx 30; one of the two is accepted"):
+        open_samples(manifest(tmp_path, row), hfov_deg=90.0, fx=30.0)
+
+
 def test_masks_and_the_three_ways_to_say_sky(tmp_path: Path) -> None:
     image = picture(tmp_path / "i.png")
     depth = np.full(SIZE, 1000, np.uint16)
@@ -134,6 +145,7 @@ def test_a_distorted_camera_comes_out_rectified(tmp_path: Path) -> None:
         ({"image": "i.png", "depth": "d.npy", "metric": "yes"}, "metric 'yes'"),
         ({"image": "i.png", "depth": 7}, "depth 7; a text"),
         ({"image": "i.png", "depth": "d.npy", "hfov_deg": 200}, "field of view is 200"),
+        ({"image": "i.png", "depth": "d.npy", "hfov_deg": 60, "fx": 30}, "hfov_deg 60 beside fx 30; one of the two"),
     ],
 )
 def test_a_wrong_row_is_named_when_the_manifest_is_opened(tmp_path: Path, row: dict[str, Any], said: str) -> None:
