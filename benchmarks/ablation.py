@@ -1,10 +1,11 @@
 """The papers' ablation on a small stand-in: what pseudo-labels, perturbation and feature alignment bring.
 
-    python benchmarks/ablation.py [--seeds 0 1 2] [--steps 1000] [--parallel 2]
+    python benchmarks/ablation.py [--seeds 0 1 2] [--steps 1000] [--parallel 2] [key=value ...]
 
 One encoder (stage 0), one teacher and one labelling are shared by all arms; an arm is one training of the same length
-from the same encoder with a fresh decoder. Arms that are done are not done again. Prints the table of
-docs/BENCHMARKS.md; whatever comes out is printed.
+from the same encoder with a fresh decoder. Arms that are done are not done again. ``key=value`` replaces a value of
+training/recipes/ablation.yaml, for all of them alike. Prints the table of docs/BENCHMARKS.md; whatever comes out is
+printed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,12 +50,13 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1000, help="steps of every arm; the teacher has the recipe's")
     parser.add_argument("--parallel", type=int, default=2, help="arms at a time, one thread each (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/ablation"))
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args()
-    shared = [f"out={options.out / 'shared'}"]
     images = options.out / "images"
-    write_images(images)
+    write_images(images, options.overrides)
+    shared = [f"out={options.out / 'shared'}", f"pseudo_label.images=[{images}]", *options.overrides]
     for stage in ("pretrain", "teacher", "pseudo_label"):
-        command(stage, [*shared, f"pseudo_label.images=[{images}]"], threads=1)
+        command(stage, shared)
     jobs = [(name, seed) for seed in options.seeds for name in ARMS]
     with ThreadPoolExecutor(options.parallel) as pool:
         rows = list(tqdm(pool.map(lambda job: run_arm(*job, options), jobs), total=len(jobs), unit="arm"))
@@ -61,9 +64,9 @@ def main() -> int:
     return 0
 
 
-def write_images(folder: Path) -> None:
+def write_images(folder: Path, overrides: Sequence[str]) -> None:
     """The images of the full style that get no labels, as the files that the stage pseudo_label reads."""
-    source = load_recipe(RECIPE).data["full_style"]
+    source = load_recipe(RECIPE, overrides).data["full_style"]
     samples = ShardedSamples(Path(source.path))
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(source.first, source.last + 1):
@@ -81,9 +84,9 @@ def run_arm(name: str, seed: int, options: argparse.Namespace) -> dict[str, floa
         "student.pseudo": f"[{{kind: pseudo, path: {shared / 'pseudo_label'}}}]", "evaluate.model": stage,
         f"{stage}.steps": options.steps, **changes,
     }  # fmt: skip
-    overrides = [f"{key}={value}" for key, value in changes.items()]
+    overrides = [*(f"{key}={value}" for key, value in changes.items()), *options.overrides]
     for part in (stage, "evaluate"):
-        command(part, overrides, threads=1)
+        command(part, overrides)
     result = json.loads((stage_folder(load_recipe(RECIPE, overrides), "evaluate") / "evaluation.json").read_text())
     return figures_of(result)
 
@@ -94,11 +97,11 @@ def figures_of(result: dict[str, Any]) -> dict[str, float]:
     return {name: float(group["affine"][name]) for name in ("abs_rel", "delta1")}
 
 
-def command(stage: str, overrides: list[str], *, threads: int) -> None:
-    """One stage in a process of its own; its words go to a log beside its results."""
+def command(stage: str, overrides: Sequence[str]) -> None:
+    """One stage in a process of its own; its words go to a log beside its results. The recipe gives it one thread."""
     out = next(Path(item.partition("=")[2]) for item in overrides if item.startswith("out="))
     out.mkdir(parents=True, exist_ok=True)
-    line = [sys.executable, "-m", "training", stage, "--recipe", str(RECIPE), *overrides, f"compute.threads={threads}"]
+    line = [sys.executable, "-m", "training", stage, "--recipe", str(RECIPE), *overrides]
     with (out / f"{stage}.log").open("a") as log:
         done = subprocess.run(line, cwd=ROOT, stdout=log, stderr=log, check=False)
     if done.returncode:

@@ -57,7 +57,11 @@ def table(recipe: Recipe, steps: int, workers: list[int]) -> str:
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = fresh_network(recipe, "metric", head=config.head, max_depth_m=config.head_max_depth_m)
-    step = Step(MetricObjective(network, HeldOut(recipe, "metric"), config).to(device), config, device)
+    objective = MetricObjective(network, HeldOut(recipe, "metric"), config).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recipe.compute.compile:
+        objective.compile()
+    step = Step(objective, config, device)
     height, width = batches.batch(0, range(1)).image_nhw3.shape[1:3]
     lines = [
         f"batch {config.batch_size}, {width}x{height} and near it, {device}, {torch.get_num_threads()} threads, "

@@ -25,6 +25,12 @@ def read_tree(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: a mapping of recipe keys is accepted")
+    put_in(tree, overrides)
+    return tree
+
+
+def put_in(tree: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Set ``key=value`` and ``key.sub=value`` (values are YAML) in a mapping. Raises ``ConfigError``."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
@@ -43,7 +49,6 @@ def read_tree(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
             node[leaf] = yaml.safe_load(text) if text else ""
         except yaml.YAMLError as error:
             raise ConfigError(f"{override!r}: the value is not valid YAML ({' '.join(str(error).split())})") from None
-    return tree
 
 
 def build(kind: type, values: Any, place: str) -> Any:

@@ -19,6 +19,7 @@ from .evaluation_pictures import RANKS, choose, picture_of, write_png
 from .run_dir import atomic_path
 from .samples import DepthSample
 from .scores import ALIGNMENTS, Comparison, Protocol
+from .stages import BEST, LAST
 
 FORMAT_VERSION = 1
 TABLE = "evaluation.md"
@@ -76,7 +77,10 @@ def rows_of(records: Sequence[FrameRecord]) -> list[Row]:
 def to_markdown(report: Report, pictures: Iterable[str] = ()) -> str:
     """The tables, what they were made with, and links to pictures."""
     rows = rows_of(report.records)
-    lines = [f"# {Path(report.model).name}", "", *_preface(report), "", *_table(rows), ""]
+    path = Path(report.model)
+    # A checkpoint's own name is that of every other one.
+    title = "/".join(path.parts[-3:]) if path.name in (BEST, LAST) else path.name
+    lines = [f"# {title}", "", *_preface(report), "", *_table(rows), ""]
     if report.edges_m and any(row.ranges for row in rows):
         lines += [f"abs_rel by true depth ({_shown(report)}):", "", *_range_table(rows, report.edges_m), ""]
     lines += _notes(rows)

@@ -89,6 +89,9 @@ def export_checkpoint(
                 path.replace(out.parent / path.name)
         save_spec(spec_path_of(out), spec)
         size = sum((out.parent / path.name).stat().st_size for path in made.values()) / 1e6
+    others = out.with_suffix(_SUFFIXES["torch_weights"])
+    if not with_torch and others.is_file():
+        print(f"{others} was there before and is not of this export")
     print(
         f"{out}: {spec.meaning}, {size:.1f} MB with golden sample; parity with PyTorch {parity:.1e} (mean relative,"
         " 3 sizes)"

@@ -31,6 +31,7 @@ from .bag_recipe import (
 )
 from .bag_split import split_by_time
 from .config import STAGES, Recipe, load_recipe, recipe_from_dict, recipe_to_dict
+from .config_tree import put_in
 from .evaluate import answer_of
 from .finetune_report import Outcome, write_outcome
 from .metric_labels import Labeller, label_with_calibration, label_with_start, label_with_teacher
@@ -43,6 +44,7 @@ from .stages import run_stage
 from .start_weights import StartWeights
 
 RECIPE = "recipe.yaml"
+PARTS = ("train", "validation", "test")
 OWN_STAGES = ("metric", "evaluate", "export")
 MAX_FRAMES = 3000
 """Of a longer recording every Nth image is taken, unless it is said which."""
@@ -82,7 +84,7 @@ def finetune(options: argparse.Namespace) -> str:
             cache=cache,
             labels=None if part == "test" and recording.has_truth else labels,
         )
-        for part in ("train", "validation", "test")
+        for part in PARTS
         for recording, name in zip(recordings, part_names(recordings, part), strict=True)
     }
     tree = recipe_tree(start, recordings, sources, out=out, teacher=options.teacher)
@@ -125,6 +127,21 @@ def _check(options: argparse.Namespace, start: StartWeights) -> None:
             f"--start {start.name} has no metres to keep; --scale-file FILE, or --scale teacher with a teacher in"
             " metres, is accepted"
         )
+    _check_overrides(options, start, stages)
+    if options.teacher:
+        with open_predictor(options.teacher):
+            pass
+
+
+def _check_overrides(options: argparse.Namespace, start: StartWeights, stages: Sequence[str]) -> None:
+    """A mistyped key is told before the recordings are unpacked."""
+    data = {f"{bag_name(bag)} {part}": {"kind": "bag", "path": str(bag)} for bag in options.bags for part in PARTS}
+    tree: dict[str, Any] = {
+        "name": "fine_tune", "out": str(options.out), "network": network_tree(start.config), "data": data,
+        **{stage: {} for stage in stages}, "evaluate": {"sources": list(data)},
+    }  # fmt: skip
+    put_in(tree, options.overrides)
+    recipe_from_dict(tree, "finetune-from-bag")
 
 
 def _spread(bags: Sequence[Path], options: BagOptions) -> int:

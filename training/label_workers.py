@@ -7,6 +7,7 @@ import dataclasses
 import gc
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ CONTENTS = "contents.sqlite"
 """File of what was labelled already, in the stage's folder."""
 RAY_ADDRESS = "RAY_ADDRESS"
 """Variable with the address of a Ray cluster that is running; without it workers are started on this machine."""
+
+_LOOK_EVERY_S = 1.0
 
 
 def label_shards(job: LabelJob, shards: Sequence[int], workers: int, on_progress: Callable[[int], object]) -> None:
@@ -68,27 +71,74 @@ def _label_with_ray(
         .options(scheduling_strategy=here)
         .remote(Path(job.folder) / CONTENTS)
     )
+    counter = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Counter).remote()
     # A block is what one call gets and what comes back at once: one shard.
     rows = ray.data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
     labelled = rows.map_batches(
         _Worker,
-        fn_constructor_args=(job, contents),
+        fn_constructor_args=(job, contents, counter),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=0 if gpus else 1,
         num_gpus=1 / -(-workers // gpus) if gpus else 0,
     )
-    for row in labelled.iter_rows():
-        if row["problem"]:
-            kind = OutputError if row["kind"] == OutputError.__name__ else EngineError
-            raise kind(row["problem"])
-        on_progress(int(row["images"]))
+    with _Watch(ray, counter, on_progress) as watch:
+        for row in labelled.iter_rows():
+            if row["problem"]:
+                kind = OutputError if row["kind"] == OutputError.__name__ else EngineError
+                raise kind(row["problem"])
+            watch.finished += int(row["images"])
+
+
+class _Counter:
+    """One actor: how many images all workers have dealt with."""
+
+    def __init__(self) -> None:
+        self._images = 0
+
+    def add(self, images: int) -> None:
+        """Told by the workers, some batches at a time."""
+        self._images += images
+
+    def images(self) -> int:
+        """Until now, those of shards that were begun again twice."""
+        return self._images
+
+
+class _Watch:
+    """Tells ``on_progress`` of the counter while this thread waits for a whole shard, and in the end of ``finished``
+    alone, which is exact. A context manager.
+    """
+
+    def __init__(self, ray: Any, counter: Any, on_progress: Callable[[int], object]) -> None:
+        self.finished = 0
+        self._ray, self._counter, self._on_progress = ray, counter, on_progress
+        self._told, self._end = 0, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end.set()
+        self._thread.join()
+        self._on_progress(self.finished - self._told)
+
+    def _run(self) -> None:
+        while not self._end.wait(_LOOK_EVERY_S):
+            try:
+                images = self._ray.get(self._counter.images.remote(), timeout=_LOOK_EVERY_S)
+            except self._ray.exceptions.RayError:
+                continue
+            self._on_progress(images - self._told)
+            self._told = images
 
 
 class _Worker:
     """One actor: a loaded teacher. Problems are values, as an error would arrive wrapped in the actor's traceback."""
 
-    def __init__(self, job: LabelJob, contents: Any) -> None:
+    def __init__(self, job: LabelJob, contents: Any, counter: Any) -> None:
         import ray
 
         def claim(hashes: Sequence[bytes], positions: Sequence[int]) -> list[bool]:
@@ -98,6 +148,7 @@ class _Worker:
                 raise error.cause from None
             return granted
 
+        self._tell = counter.add.remote
         self._labeller: ShardLabeller | None = None
         self._problem: DepthAnythingError | None = None
         try:
@@ -109,7 +160,7 @@ class _Worker:
         images, problem = 0, self._problem
         if self._labeller is not None:
             try:
-                images = self._labeller.label(int(batch["shard"][0]))["images"]
+                images = self._labeller.label(int(batch["shard"][0]), self._tell)["images"]
             except DepthAnythingError as error:
                 problem = error
         kind = type(problem).__name__ if problem else ""

@@ -56,6 +56,15 @@ def test_sources_and_their_cameras_have_rows_and_frames_count_alike_in_all() -> 
     assert rows[0].ranges[0, 5].mean.abs_rel == pytest.approx(0.15, abs=1e-5)
 
 
+def test_the_title_tells_one_run_from_another() -> None:
+    report = report_of(record(0))
+    titles = [
+        to_markdown(dataclasses.replace(report, model=model)).splitlines()[0]
+        for model in ("builds/walk/metric/best.safetensors", "builds/walk/export/walk.onnx", "starter")
+    ]
+    assert titles == ["# walk/metric/best.safetensors", "# walk.onnx", "# starter"]
+
+
 def test_one_camera_has_one_row() -> None:
     assert [row.group for row in rows_of([record(0), record(1)])] == ["walk"]
 

@@ -129,7 +129,6 @@ def test_a_lidar_and_a_camera_without_calibration(tmp_path: Path, start: Path) -
             ["student.steps=3"],
             "student.steps=3: this fine-tune has no stage student; accepted: metric, evaluate, export",
         ),
-        (["metric.stepz=3"], "unknown key 'stepz'; did you mean steps?"),
         (["--image-topic", "/none"], "has no images on /none"),
     ],
 )
@@ -141,6 +140,23 @@ def test_options_that_do_not_fit(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("training: error: ") and message in error
     assert not (tmp_path / "out" / "metric").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["metric.stepz=3"], "unknown key 'stepz'; did you mean steps?"),
+        (["computer.threads=1"], "unknown key 'computer'; did you mean compute?"),
+        (["--teacher", "gone.safetensors"], "gone.safetensors: no such checkpoint"),
+    ],
+)
+def test_what_is_told_before_a_recording_is_unpacked(
+    tmp_path: Path, start: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    bag = write_bag(tmp_path / "walk", camera_recording(20))
+    assert finetune(bag, start, tmp_path / "out", *options) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_started_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,6 +82,21 @@ def test_a_killed_worker_is_replaced_and_what_goes_wrong_in_one_arrives_as_one_l
             label_shards(job, [0, 1], 2, lambda images: None)
 
 
+@needs_ray
+def test_images_are_counted_before_their_shard_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: two workers with one shard each showed nothing until the first was done."""
+    monkeypatch.setattr(label_workers, "_LOOK_EVERY_S", 0.02)
+    WorkList.write(tmp_path, list_images(str(write_images(tmp_path / "images", 120))), chunk_images=60)
+    job = LabelJob(
+        folder=str(tmp_path), teacher=str(write_teacher(tmp_path)), teacher_sha256="", short_side=280,
+        interpolation="area", batch_size=2, threads=1,
+    )  # fmt: skip
+    counts: list[tuple[int, int]] = []
+    label_shards(job, [0, 1], 2, lambda images: counts.append((images, len(list(tmp_path.glob("shard_*.tar"))))))
+    assert sum(images for images, _ in counts) == 120
+    assert any(images and not shards for images, shards in counts)
+
+
 def kill_a_worker(folder: Path, killed: list[int]) -> None:
     """Kill one of the actors that this process has started as soon as there is a shard."""
     until = time.monotonic() + 120
